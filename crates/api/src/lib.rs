@@ -1,0 +1,1 @@
+//! Protobuf sources and generated code of FlowNIC's services.
