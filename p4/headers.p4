@@ -113,7 +113,7 @@ header vxlan_h {
 header geneve_h {
     bit<2>  version;
     bit<6>  options_length;
-    bit<1>  control;
+    bit<1>  control_packet;
     bit<1>  critical;
     bit<6>  reserved;
     bit<16> protocol_type;

@@ -43,7 +43,7 @@ control Encapsulation(inout headers_t hdr, inout metadata_t meta) {
         hdr.geneve.setValid();
         hdr.geneve.version = 0;
         hdr.geneve.options_length = 0;
-        hdr.geneve.control = 0;
+        hdr.geneve.control_packet = 0;
         hdr.geneve.critical = 0;
         hdr.geneve.reserved = 0;
         hdr.geneve.protocol_type = ETHERTYPE_TEB;

@@ -44,7 +44,7 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta) {
                 }
             } else {
                 // A critical option that we do not know means drop, RFC 8926 §3.5.
-                if (hdr.geneve.critical == 1 || hdr.geneve.control == 1) {
+                if (hdr.geneve.critical == 1 || hdr.geneve.control_packet == 1) {
                     meta.drop_reason = DropReason.BAD_TUNNEL_HEADER;
                 } else {
                     decapsulate(TunnelKind.GENEVE, hdr.geneve.vni,

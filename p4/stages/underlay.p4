@@ -18,7 +18,8 @@ control Underlay(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        if (meta.egress_tunnel != TunnelKind.NONE) {
+        if (meta.egress_tunnel != TunnelKind.NONE
+            && hdr.underlay_ethernet.isValid() && hdr.underlay_ipv4.isValid()) {
             if (!underlay_route.apply().hit) {
                 meta.drop_reason = DropReason.NO_UNDERLAY_ROUTE;
             } else if (hdr.underlay_ipv4.total_length > meta.mtu) {
