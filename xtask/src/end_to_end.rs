@@ -1,0 +1,52 @@
+//! The README's main command, run as a user runs it, and its captures under the eyes of tshark.
+
+use crate::report::{self, Outcome};
+use std::path::Path;
+use std::process::Command;
+
+/// Runs the demo in a folder of its own and checks what it wrote.
+pub fn run() -> Outcome {
+    let folder = report::root().join("target/end-to-end");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    }
+    report::run(
+        report::cargo()
+            .args(["run", "--locked", "--release", "--", "demo", "--keep", "--dir"])
+            .arg(&folder),
+    )?;
+    for uplink in ["host-a", "host-b"] {
+        inspect(&folder.join(format!("{uplink}-uplink.pcapng")))?;
+    }
+    Ok(())
+}
+
+/// Every packet is a tunnel packet of one of the two formats, and none is malformed.
+fn inspect(capture: &Path) -> Outcome {
+    let packets = count(capture, "frame")?;
+    let vxlan = count(capture, "vxlan")?;
+    let geneve = count(capture, "geneve")?;
+    // Wrong checksums count as malformed: ours are never offloaded.
+    let bad = count(capture, "_ws.malformed || ip.checksum.status == \"Bad\"")?;
+    println!(
+        "{}: {packets} packets, {vxlan} VXLAN, {geneve} Geneve, {bad} malformed",
+        capture.display()
+    );
+    if bad > 0 {
+        return Err(format!("{}: {bad} malformed packets", capture.display()));
+    }
+    if vxlan == 0 || geneve == 0 || vxlan + geneve != packets {
+        return Err(format!("{}: not all packets are tunnel packets of both formats", capture.display()));
+    }
+    Ok(())
+}
+
+fn count(capture: &Path, filter: &str) -> Result<usize, String> {
+    let text = report::output(
+        Command::new("tshark")
+            .args(["-n", "-o", "ip.check_checksum:TRUE", "-r"])
+            .arg(capture)
+            .args(["-Y", filter, "-T", "fields", "-e", "frame.number"]),
+    )?;
+    Ok(text.lines().count())
+}
