@@ -131,6 +131,7 @@ control FlowCache(inout headers_t hdr, inout metadata_t meta) {
     }
 
     bit<16> ip_length = 0;
+    bit<16> header_length = 0;
     bit<8> ttl = 0;
     versions_t vn_current = { 0, 0, 0, 0, 0 };
     versions_t vnic_current = { 0, 0, 0, 0, 0 };
@@ -139,16 +140,18 @@ control FlowCache(inout headers_t hdr, inout metadata_t meta) {
         if (meta.drop_reason == DropReason.NONE) {
             if (hdr.ipv4.isValid()) {
                 ip_length = hdr.ipv4.total_length;
+                header_length = (bit<16>)hdr.ipv4.ihl << 2;
                 ttl = hdr.ipv4.ttl;
             } else if (hdr.ipv6.isValid()) {
+                // A payload near 64 KiB wraps around, and is then shorter than the header.
                 ip_length = hdr.ipv6.payload_length + 40;
+                header_length = 40;
                 ttl = hdr.ipv6.hop_limit;
             }
 
             if (hdr.arp.isValid()) {
                 punt(PuntReason.ARP);
-            } else if (ip_length + 14 > meta.frame_length || ip_length + 14 < ip_length
-                       || (hdr.ipv4.isValid() && ip_length < (bit<16>)hdr.ipv4.ihl << 2)) {
+            } else if (ip_length < header_length || ip_length > meta.frame_length - 14) {
                 meta.drop_reason = DropReason.BAD_LENGTH;
             } else if (hdr.icmp.isValid() && hdr.ipv6.isValid()
                        && hdr.icmp.type >= 133 && hdr.icmp.type <= 137) {

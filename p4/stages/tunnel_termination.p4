@@ -30,11 +30,12 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta) {
                 meta.drop_reason = DropReason.NOT_A_TUNNEL;
             } else if (!tunnel_termination.apply().hit) {
                 meta.drop_reason = DropReason.NOT_OUR_TUNNEL;
-            } else if (hdr.underlay_udp.length + 20 != hdr.underlay_ipv4.total_length
-                       || hdr.underlay_ipv4.total_length + 14 > meta.frame_length
-                       || hdr.underlay_udp.length < 30
+            } else if (hdr.underlay_ipv4.total_length < 50   // IPv4, UDP, tunnel, Ethernet
+                       || hdr.underlay_ipv4.total_length > meta.frame_length - 14
+                       || hdr.underlay_udp.length != hdr.underlay_ipv4.total_length - 20
                        || (hdr.geneve.isValid()
-                           && hdr.underlay_udp.length < 30 + ((bit<16>)hdr.geneve.options_length << 2))) {
+                           && hdr.underlay_udp.length
+                              < 30 + ((bit<16>)hdr.geneve.options_length << 2))) {
                 meta.drop_reason = DropReason.BAD_LENGTH;
             } else if (hdr.vxlan.isValid()) {
                 if (hdr.vxlan.flags & 0x08 == 0) {
