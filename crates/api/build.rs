@@ -3,10 +3,11 @@
 use std::error::Error;
 
 /// Every file that is compiled, relative to `proto/`.
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "flownic/v1/flow.proto",
     "flownic/v1/nis.proto",
     "flownic/v1/agent.proto",
+    "p4/v1/p4runtime.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
