@@ -154,10 +154,16 @@ impl FlowTuple {
     /// answers or errors themselves. Only then may a stateful rule let the reverse through.
     pub fn may_start(&self) -> bool {
         match self.protocol {
-            protocol::ICMP => self.src_port >> 8 == 8,
-            protocol::ICMPV6 => self.src_port >> 8 == 128,
+            protocol::ICMP | protocol::ICMPV6 => self.is_echo_request(),
             _ => true,
         }
+    }
+
+    /// True for echo requests, ICMP and ICMPv6.
+    pub fn is_echo_request(&self) -> bool {
+        let kind = self.src_port >> 8;
+        (self.protocol == protocol::ICMP && kind == 8)
+            || (self.protocol == protocol::ICMPV6 && kind == 128)
     }
 
     /// True for ICMP messages that report an error about another packet.
@@ -239,7 +245,9 @@ fn parse_ipv4(bytes: &[u8]) -> Result<Ip, FlowError> {
             identification: u32::from(header.identification()),
             offset: header.fragment_offset(),
             more: header.more_fragments(),
-            ports: first.then(|| quoted_ports(protocol::ICMP, protocol, transport)).flatten(),
+            ports: first
+                .then(|| quoted_ports(protocol::ICMP, protocol, transport))
+                .flatten(),
         });
     } else {
         ports = match protocol {

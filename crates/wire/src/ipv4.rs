@@ -36,7 +36,11 @@ impl<T: AsRef<[u8]>> Packet<T> {
     /// header checksum is left to [`Packet::checksum_is_right`].
     pub fn new_checked(bytes: T) -> Result<Packet<T>, Error> {
         let packet = Packet::new_header(bytes)?;
-        need("IPv4", packet.0.as_ref(), usize::from(packet.total_length()))?;
+        need(
+            "IPv4",
+            packet.0.as_ref(),
+            usize::from(packet.total_length()),
+        )?;
         Ok(packet)
     }
 

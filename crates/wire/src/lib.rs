@@ -9,16 +9,24 @@
 //!
 //! Nothing here does I/O, allocates more than the packet that it returns, or panics on any input.
 
+pub mod answer;
+pub mod arp;
 pub mod checksum;
 pub mod ethernet;
 pub mod flow;
+pub mod geneve;
 pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
 mod mac;
+pub mod nd;
 pub mod tcp;
 pub mod udp;
 pub mod vlan;
+pub mod vxlan;
+
+#[cfg(test)]
+mod samples;
 
 pub use mac::{MacAddr, ParseMacError};
 
