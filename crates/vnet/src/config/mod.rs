@@ -12,6 +12,17 @@ use flownic_wire::MacAddr;
 
 use crate::Prefix;
 
+mod check;
+mod parse;
+mod read;
+mod report;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use report::{ConfigError, ConfigErrors, Place};
+
 /// Bytes that a tunnel adds to an inner IP packet: inner Ethernet 14, VXLAN or Geneve 8, UDP 8,
 /// IPv4 20.
 pub const TUNNEL_OVERHEAD: u16 = 50;
