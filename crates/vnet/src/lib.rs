@@ -21,6 +21,8 @@ mod fabric;
 mod fragments;
 mod prefix;
 mod rules;
+#[cfg(test)]
+mod testing;
 
 pub use answer::{Answer, resolve};
 pub use config::Config;
