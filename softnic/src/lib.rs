@@ -6,6 +6,7 @@
 //! * [`device`]: the PCIe device that the host's driver sees.
 //! * [`worker`]: the loop that joins the three.
 
+pub mod device;
 mod engine;
 mod exec;
 mod load;
