@@ -10,5 +10,6 @@
 //! - [`state`]: what is decided. No I/O, no clock.
 //! - [`daemon`]: I/O and time as messages to the state: NIC, service, operators.
 
+pub mod daemon;
 pub mod state;
 pub mod tables;

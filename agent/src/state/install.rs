@@ -118,7 +118,7 @@ impl Batch {
     }
 
     /// Lines to try once more because the NIC held something else than the mirror said.
-    fn to_retry(&mut self) -> Vec<usize> {
+    fn take_retries(&mut self) -> Vec<usize> {
         if std::mem::replace(&mut self.retried, true) {
             return Vec::new();
         }
@@ -243,7 +243,7 @@ impl State {
                 line.result = Some(result);
             }
         }
-        batch.writing = batch.to_retry();
+        batch.writing = batch.take_retries();
         let again = self.batch_write(batch);
         if again.is_none() {
             self.take_over(now, batch);

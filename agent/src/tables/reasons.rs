@@ -40,8 +40,11 @@ impl Reasons {
     }
 
     /// Port and number of the reason that a cell counts.
-    pub fn cell(index: u32) -> (u32, u8) {
-        (index / REASONS_PER_PORT, (index % REASONS_PER_PORT) as u8)
+    pub fn cell(index: u32) -> (u16, u8) {
+        (
+            (index / REASONS_PER_PORT) as u16,
+            (index % REASONS_PER_PORT) as u8,
+        )
     }
 
     /// Number of a reason; the error names it.
