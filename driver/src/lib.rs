@@ -1,0 +1,74 @@
+//! The host driver of FlowNICs, in user space.
+//!
+//! ```text
+//!   Nic            one trait, whatever the NIC is            module `nic`
+//!    └ DeviceNic    admin queue, packet rings, watch          modules `device`, `admin`, `rings`
+//!       └ PciFunction  config space, BARs, DMA, interrupts    module `hw`
+//!          └ VfioUser     a device in another process         module `vfio_user`
+//! ```
+//!
+//! Nothing that a device says is trusted: lengths and indices are checked, waits have a deadline,
+//! and whatever goes wrong ends in a typed error. Unsafe code is in `vfio` only.
+
+mod admin;
+mod device;
+mod error;
+mod events;
+pub mod hw;
+mod liveness;
+mod nic;
+pub mod packet_io;
+mod registers;
+mod rings;
+pub mod vfio;
+pub mod vfio_user;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use device::{DeviceNic, Options};
+pub use error::NicError;
+pub use nic::{Limits, Nic, NicInfo, PacketIn, PacketOut, PciInfo, TableUse};
+
+use hw::{HwError, PciFunction};
+
+/// For each request over a vfio-user socket. A device in software answers within microseconds.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Opens a NIC by its address:
+///
+/// * `vfio-user:PATH`: a FlowNIC device that another process serves on a UNIX socket.
+///
+/// # Errors
+/// [`NicError::BadAddress`], or what the kind of NIC says.
+pub async fn open(address: &str) -> Result<Box<dyn Nic>, NicError> {
+    match address.split_once(':') {
+        Some(("vfio-user", path)) if !path.is_empty() => {
+            let function = connect(address, path.into()).await?;
+            Ok(Box::new(
+                DeviceNic::open(address, function, Options::default()).await?,
+            ))
+        }
+        _ => Err(NicError::BadAddress {
+            address: address.into(),
+            reason: "expected vfio-user:PATH",
+        }),
+    }
+}
+
+async fn connect(address: &str, path: PathBuf) -> Result<Arc<dyn PciFunction>, NicError> {
+    let open = |source| NicError::Open {
+        address: address.into(),
+        source,
+    };
+    let connect = move || vfio_user::VfioUser::connect(&path, REQUEST_DEADLINE);
+    let task = tokio::task::spawn_blocking(connect).await;
+    let connected = task.map_err(|error| {
+        open(HwError::System {
+            what: "connect",
+            source: error.into(),
+        })
+    })?;
+    Ok(Arc::new(connected.map_err(open)?))
+}
