@@ -68,7 +68,14 @@ pub(super) fn config(config: &RawConfig, problems: &mut Problems) {
     }
 }
 
-type Hosts<'a> = HashMap<&'a str, &'a RawHost>;
+/// Things by name; `complete` when every name could be read.
+struct Named<'a, T> {
+    by_name: HashMap<&'a str, &'a T>,
+    complete: bool,
+}
+
+type Hosts<'a> = Named<'a, RawHost>;
+type Groups<'a> = Named<'a, RawGroup>;
 /// (host, VF, VLAN)
 type Attachments = Unique<(String, u32, u32)>;
 
@@ -76,7 +83,10 @@ fn hosts<'a>(hosts: &'a [RawHost], problems: &mut Problems) -> Hosts<'a> {
     let mut names = Unique::new("host name");
     let mut vteps = Unique::new("vtep");
     let mut macs = Unique::new("MAC");
-    let mut found = Hosts::new();
+    let mut found = Hosts {
+        by_name: HashMap::new(),
+        complete: hosts.iter().all(|host| host.name.is_some()),
+    };
     for host in hosts {
         if let Some(name) = &host.name {
             names.add(
@@ -85,7 +95,7 @@ fn hosts<'a>(hosts: &'a [RawHost], problems: &mut Problems) -> Hosts<'a> {
                 &name.span,
                 problems,
             );
-            found.insert(&name.value, host);
+            found.by_name.insert(&name.value, host);
         }
         if let Some(vtep) = &host.vtep {
             vteps.add(vtep.value, &vtep.value.to_string(), &vtep.span, problems);
@@ -175,15 +185,16 @@ fn subnets(network: &RawNetwork, problems: &mut Problems) {
             );
         }
         prefixes.extend(subnet.ipv4.iter().chain(&subnet.ipv6));
-        if let (Some(mtu), Some(_)) = (&network.mtu, &subnet.ipv6)
-            && mtu.value < MIN_MTU_V6
-        {
-            let message = format!("MTU {} is too small for IPv6", mtu.value);
-            problems.add(&mtu.span, message, format!("at least {MIN_MTU_V6} bytes"));
-        }
         subnet_gateways(subnet, problems);
     }
     overlaps(prefixes, problems);
+    if let Some(mtu) = &network.mtu
+        && mtu.value < MIN_MTU_V6
+        && network.subnets.iter().any(|subnet| subnet.ipv6.is_some())
+    {
+        let message = format!("MTU {} is too small for IPv6", mtu.value);
+        problems.add(&mtu.span, message, format!("at least {MIN_MTU_V6} bytes"));
+    }
 }
 
 /// Sorted by first address, prefixes that overlap follow each other: one holds the other.
@@ -217,11 +228,12 @@ fn subnet_gateways(subnet: &RawSubnet, problems: &mut Problems) {
     };
     for prefix in subnet.ipv4.iter().chain(&subnet.ipv6) {
         let inside: Vec<_> = gateways
-            .value
+            .items
             .iter()
             .filter(|gateway| prefix.value.contains(gateway.value))
             .collect();
         match inside[..] {
+            [] if !gateways.complete => {}
             [] => {
                 let message = format!("no gateway in {}", prefix.value);
                 problems.add(&gateways.span, message, "add one, e.g. its first address");
@@ -236,7 +248,7 @@ fn subnet_gateways(subnet: &RawSubnet, problems: &mut Problems) {
     if !subnet.prefixes_read {
         return;
     }
-    for gateway in &gateways.value {
+    for gateway in &gateways.items {
         let mut prefixes = subnet.ipv4.iter().chain(&subnet.ipv6);
         if !prefixes.any(|prefix| prefix.value.contains(gateway.value)) {
             let message = format!("gateway {} is outside of the subnet", gateway.value);
@@ -270,28 +282,44 @@ fn gateways(network: &RawNetwork) -> impl Iterator<Item = &At<IpAddr>> {
         .subnets
         .iter()
         .filter_map(|subnet| subnet.gateways.as_ref())
-        .flat_map(|gateways| &gateways.value)
+        .flat_map(|gateways| &gateways.items)
 }
 
-fn groups<'a>(groups: &'a [RawGroup], problems: &mut Problems) -> Vec<&'a str> {
+fn groups<'a>(groups: &'a [RawGroup], problems: &mut Problems) -> Groups<'a> {
     let mut names = Unique::new("group name");
-    let mut found = Vec::new();
-    for name in groups.iter().filter_map(|group| group.name.as_ref()) {
-        names.add(
-            name.value.clone(),
-            &quoted(&name.value),
-            &name.span,
-            problems,
-        );
-        found.push(name.value.as_str());
+    let mut found = Groups {
+        by_name: HashMap::new(),
+        complete: groups.iter().all(|group| group.name.is_some()),
+    };
+    for group in groups {
+        if let Some(name) = &group.name {
+            names.add(
+                name.value.clone(),
+                &quoted(&name.value),
+                &name.span,
+                problems,
+            );
+            found.by_name.insert(&name.value, group);
+        }
     }
     found
 }
 
-fn group_exists<T>(at: &At<T>, name: &str, groups: &[&str], problems: &mut Problems) {
-    if !groups.contains(&name) {
-        let message = format!("no group is named {}", quoted(name));
-        problems.add(&at.span, message, suggestion(name, groups, "group"));
+fn group_exists<T>(at: &At<T>, name: &str, groups: &Groups<'_>, problems: &mut Problems) {
+    groups.find(name, &at.span, "group", problems);
+}
+
+impl<'a, T> Named<'a, T> {
+    /// The thing with this name; a complaint when there is none.
+    fn find(&self, name: &str, span: &Span, what: &str, problems: &mut Problems) -> Option<&'a T> {
+        let found = self.by_name.get(name).copied();
+        if found.is_none() && self.complete {
+            let mut names: Vec<&str> = self.by_name.keys().copied().collect();
+            names.sort_unstable();
+            let message = format!("no {what} is named {}", quoted(name));
+            problems.add(span, message, suggestion(name, &names, what));
+        }
+        found
     }
 }
 
@@ -305,11 +333,7 @@ fn suggestion(name: &str, names: &[&str], what: &str) -> String {
 
 fn host_of(network: &RawNetwork, vnic: &RawVnic, hosts: &Hosts<'_>, problems: &mut Problems) {
     let Some(name) = &vnic.host else { return };
-    let Some(host) = hosts.get(name.value.as_str()) else {
-        let mut names: Vec<&str> = hosts.keys().copied().collect();
-        names.sort_unstable();
-        let message = format!("no host is named {}", quoted(&name.value));
-        problems.add(&name.span, message, suggestion(&name.value, &names, "host"));
+    let Some(host) = hosts.find(&name.value, &name.span, "host", problems) else {
         return;
     };
     if let (Some(inner), Some(outer)) = (&network.mtu, &host.mtu)
@@ -358,12 +382,12 @@ fn vnic_addresses(
     let Some(addresses) = &vnic.addresses else {
         return;
     };
-    if addresses.value.is_empty() {
+    if addresses.items.is_empty() && addresses.complete {
         let message = "vnic without an address".to_owned();
         problems.add(&addresses.span, message, "add one of a subnet");
     }
     let mut home: Option<usize> = None;
-    for address in &addresses.value {
+    for address in &addresses.items {
         unique.add(
             address.value,
             &address.value.to_string(),

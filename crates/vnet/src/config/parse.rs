@@ -76,7 +76,7 @@ impl RawSubnet {
             name: self.name?.value,
             ipv4: self.ipv4.map(|prefix| prefix.value),
             ipv6: self.ipv6.map(|prefix| prefix.value),
-            gateways: values(self.gateways?.value),
+            gateways: values(self.gateways?.items),
             gateway_mac: self.gateway_mac?.value,
         })
     }
@@ -90,7 +90,7 @@ impl RawVnic {
             vf: u16::try_from(self.vf?.value).ok()?,
             vlan: u16::try_from(self.vlan?.value).ok()?,
             mac: self.mac?.value,
-            addresses: values(self.addresses?.value),
+            addresses: values(self.addresses?.items),
             groups: values(self.groups),
         })
     }

@@ -8,7 +8,7 @@ use flownic_wire::{MacAddr, protocol};
 use toml::de::DeValue;
 
 use super::report::{Problems, Span};
-use super::table::{At, Complaint, Table, boolean, integer, one_of, parsed, string};
+use super::table::{At, Complaint, List, Table, boolean, integer, one_of, parsed, string};
 use super::{MAX_VFS, Remote, Side, Tunnel};
 use crate::{ParsePrefixError, Prefix};
 
@@ -53,7 +53,7 @@ pub(super) struct RawSubnet {
     pub(super) name: Option<At<String>>,
     pub(super) ipv4: Option<At<Prefix>>,
     pub(super) ipv6: Option<At<Prefix>>,
-    pub(super) gateways: Option<At<Vec<At<IpAddr>>>>,
+    pub(super) gateways: Option<List<IpAddr>>,
     pub(super) gateway_mac: Option<At<MacAddr>>,
     /// Both prefixes were read without an error.
     pub(super) prefixes_read: bool,
@@ -67,7 +67,7 @@ pub(super) struct RawVnic {
     /// `None` only when it is wrong.
     pub(super) vlan: Option<At<u32>>,
     pub(super) mac: Option<At<MacAddr>>,
-    pub(super) addresses: Option<At<Vec<At<IpAddr>>>>,
+    pub(super) addresses: Option<List<IpAddr>>,
     pub(super) groups: Vec<At<String>>,
 }
 
@@ -179,7 +179,7 @@ fn vnic(mut table: Table<'_>, problems: &mut Problems) -> RawVnic {
         addresses: table.list(problems, "addresses", address),
         groups: table
             .list(problems, "groups", name)
-            .map_or_else(Vec::new, |list| list.value),
+            .map_or_else(Vec::new, |list| list.items),
     };
     if !table.contains("addresses") {
         let message = "vnic without `addresses`".to_owned();

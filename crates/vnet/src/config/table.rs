@@ -16,6 +16,15 @@ pub(super) struct At<T> {
     pub(super) span: Span,
 }
 
+/// An array as far as it could be read.
+#[derive(Clone, Debug)]
+pub(super) struct List<T> {
+    pub(super) items: Vec<At<T>>,
+    pub(super) span: Span,
+    /// No element was left out.
+    pub(super) complete: bool,
+}
+
 /// What is wrong with a value, and what to do.
 pub(super) struct Complaint {
     pub(super) message: String,
@@ -93,7 +102,7 @@ impl<'a> Table<'a> {
         problems: &mut Problems,
         key: &'static str,
         read: Read<T>,
-    ) -> Option<At<Vec<At<T>>>> {
+    ) -> Option<List<T>> {
         let value = self.take(key)?;
         let Some(items) = value.get_ref().as_array() else {
             let found = kind(value.get_ref());
@@ -101,12 +110,13 @@ impl<'a> Table<'a> {
             problems.add(&value.span(), message, format!("write `{key} = [ … ]`"));
             return None;
         };
-        let read = items
+        let read: Vec<At<T>> = items
             .iter()
             .filter_map(|item| read_at(problems, key, item, read))
             .collect();
-        Some(At {
-            value: read,
+        Some(List {
+            complete: read.len() == items.len(),
+            items: read,
             span: value.span(),
         })
     }
