@@ -25,16 +25,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     format!("0x{digits}")
 }
 
-/// Address and port: `10.0.0.1:80`, `[fd00::1]:80`; without a port only the address.
-pub(crate) fn endpoint(bytes: &[u8], port: Option<u32>) -> String {
-    let text = address(bytes);
-    match port {
-        None => text,
-        Some(port) if bytes.len() == 16 => format!("[{text}]:{port}"),
-        Some(port) => format!("{text}:{port}"),
-    }
-}
-
 /// Name of an IP protocol, or its number.
 pub(crate) fn protocol(number: u32) -> String {
     match number {
@@ -109,10 +99,9 @@ mod tests {
 
     #[test]
     fn values_read_as_people_write_them() {
-        assert_eq!(endpoint(&[10, 0, 0, 1], Some(80)), "10.0.0.1:80");
         let six = [0xfd, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xa];
-        assert_eq!(endpoint(&six, Some(53)), "[fd00:0:0:1::a]:53");
-        assert_eq!(endpoint(&six, None), "fd00:0:0:1::a");
+        assert_eq!(address(&six), "fd00:0:0:1::a");
+        assert_eq!(address(&[10, 0, 0, 1]), "10.0.0.1");
         assert_eq!(mac(&[2, 0, 0, 0, 0, 10]), "02:00:00:00:00:0a");
         assert_eq!(mac(&[2]), "0x02");
         assert_eq!(port(16), "vf 0");

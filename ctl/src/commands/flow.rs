@@ -166,24 +166,6 @@ fn action(action: &Action) -> String {
     }
 }
 
-/// Ends and kind of a flow in one column: `tcp 10.0.0.10:40000 → 10.0.0.20:80`.
-pub(crate) fn describe(key: &v1::FlowKey) -> String {
-    let protocol = format::protocol(key.protocol);
-    let (src, dst) = match key.protocol {
-        6 | 17 => (Some(key.src_port), Some(key.dst_port)),
-        _ => (None, None),
-    };
-    let kind = match key.protocol {
-        1 | 58 => icmp_kind(key.protocol, key.src_port >> 8, key.dst_port),
-        _ => String::new(),
-    };
-    let (from, to) = (
-        format::endpoint(&key.src, src),
-        format::endpoint(&key.dst, dst),
-    );
-    format!("{protocol} {from} → {to}{kind}")
-}
-
 fn icmp_kind(protocol: u32, kind: u32, identifier: u32) -> String {
     match (protocol, kind) {
         (1, 8) | (58, 128) => format!(" echo {identifier}"),

@@ -17,6 +17,7 @@ struct Applied {
     revision: u64,
     dry_run: bool,
     changes: Vec<String>,
+    unconfirmed: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -117,11 +118,15 @@ async fn apply_command(
         revision: answer.revision,
         dry_run,
         changes: answer.changes,
+        unconfirmed: answer.unconfirmed,
     };
     output.print(&applied, |applied| {
         let mut text = String::new();
         for change in &applied.changes {
             text.push_str(&format!("  {change}\n"));
+        }
+        for host in &applied.unconfirmed {
+            text.push_str(&format!("  not confirmed: {host}\n"));
         }
         let count = applied.changes.len();
         text + &match (count, applied.dry_run) {

@@ -10,7 +10,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::script::{Conversation, Expect, Step, Vm};
-use super::tenants::Tenant;
 use super::vm::{Endpoint, Want};
 
 /// A tenant's VMs.
@@ -40,8 +39,6 @@ impl Default for Pace {
 /// What became of a conversation.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
-    /// Whose it is.
-    pub(crate) tenant: Tenant,
     /// Its place in the tenant's script.
     pub(crate) index: usize,
     /// Time from sending to arrival of each packet that arrived or was answered, in order.
@@ -74,7 +71,6 @@ impl fmt::Display for Failure {
 
 /// Plays one tenant's script; `tick` is called after each packet.
 pub(crate) async fn play(
-    tenant: Tenant,
     script: Arc<Vec<Conversation>>,
     vms: Vms,
     pace: Pace,
@@ -88,7 +84,7 @@ pub(crate) async fn play(
         // Permits are given in the order of asking, so conversations start in that of the script.
         running.spawn(async move {
             let _permit = permits.acquire_owned().await;
-            converse(tenant, index, &script[index].steps, &vms, pace, tick).await
+            converse(index, &script[index].steps, &vms, pace, tick).await
         });
     }
     let mut outcomes = Vec::new();
@@ -100,7 +96,6 @@ pub(crate) async fn play(
 }
 
 async fn converse(
-    tenant: Tenant,
     index: usize,
     steps: &[Step],
     vms: &HashMap<Vm, Endpoint>,
@@ -108,7 +103,6 @@ async fn converse(
     tick: impl Fn(),
 ) -> Outcome {
     let mut outcome = Outcome {
-        tenant,
         index,
         latencies: Vec::new(),
         sent: 0,
