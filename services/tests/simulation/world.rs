@@ -208,7 +208,10 @@ impl World {
     }
 
     fn run_until_quiet(&mut self) {
+        let mut happened = 0;
         while let Some(Reverse((at, key))) = self.agenda.pop() {
+            happened += 1;
+            assert!(happened < 200_000, "the world does not come to rest");
             assert!(at >= self.now, "time goes back");
             self.now = at;
             let next = self.what.remove(&key).unwrap();
@@ -664,14 +667,15 @@ impl World {
         }
     }
 
-    /// R1.9: connections that the NICs know live on, whatever happened to the service: the one
-    /// who was asked speaks first, and no rule lets him start.
+    /// R1.9: connections that the NICs know and that were never forbidden live on, whatever
+    /// happened to the service: the one who was asked speaks first, and no rule lets him start.
     fn check_established_replies(&mut self) {
         let newest = self.variants.last().unwrap().clone();
         let replies: Vec<Flow> = self
             .started
             .iter()
-            .filter(|flow| newest.allows(flow) && self.is_held_by_both_ends(flow, &newest))
+            .filter(|flow| self.variants.iter().all(|variant| variant.allows(flow)))
+            .filter(|flow| self.is_held_by_both_ends(flow, &newest))
             .map(|flow| flow.reverse())
             .collect();
         self.totals.replies_restored += replies.len() as u64;
@@ -681,13 +685,20 @@ impl World {
     fn is_held_by_both_ends(&self, flow: &Flow, newest: &Variant) -> bool {
         let tuple_of = |entry: &v1::FlowEntry| {
             let key = entry.key.as_ref().unwrap();
-            (key.vni, key.src.clone(), key.src_port, key.dst_port)
+            (
+                key.vni,
+                key.src.clone(),
+                key.dst.clone(),
+                key.src_port,
+                key.dst_port,
+            )
         };
         let allows =
             |entry: &v1::FlowEntry| !matches!(entry.action, Some(v1::flow_entry::Action::Deny(_)));
         let wanted = (
             networks::vni(flow.network),
             networks::address(flow.src).octets().to_vec(),
+            networks::address(flow.dst).octets().to_vec(),
             u32::from(flow.src_port),
             u32::from(flow.dst_port),
         );
