@@ -10,8 +10,10 @@ pub mod device;
 mod engine;
 mod exec;
 mod load;
+pub mod ports;
 mod program;
 mod tables;
+pub mod worker;
 
 pub use engine::{Engine, Options, Statistics};
 pub use exec::replication::{Replica, Replication, Session};
