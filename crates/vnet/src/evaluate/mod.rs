@@ -101,10 +101,11 @@ pub struct Evaluation {
     /// What becomes of the packet.
     pub verdict: Verdict,
     /// Entries for the sender's NIC: the flow's first, its reverse second where there is one.
-    /// When both VNICs are on one NIC they are all here. Empty for packets from a tunnel.
+    /// When both VNICs are on one NIC they are all here. Empty for packets from a tunnel. A
+    /// packet whose TTL ran out is denied, but its flow may have entries that allow it.
     pub sender: Vec<FlowEntry>,
     /// Entries for the receiver's NIC, likewise. Empty when both are on one NIC, and when a packet
-    /// from a VF is denied: then the sender's NIC alone stops it.
+    /// from a VF is denied: then it does not get there.
     pub receiver: Vec<FlowEntry>,
     /// The flow that started the connection, when its reverse is allowed by it: the one to tell
     /// [`ConnTrack`](crate::ConnTrack).
@@ -249,25 +250,23 @@ impl<'a> Run<'a> {
             Err(reason) if self.packet.tuple.is_icmp_error() => return self.refuse(reason),
             Err(reason) => return self.deny(reason, cache),
         };
-        if routed && self.packet.ttl <= 1 {
-            self.steps.push(Step::TtlExpired);
-            return self.refuse(DropReason::TtlExpired);
-        }
         let between = entries::Between {
             fabric: self.fabric,
             network: cache.network,
             sender,
             receiver,
         };
-        self.steps.push(Step::versions(cache.network, sender));
         let (at_sender, at_receiver) = between.entries(&self.packet.tuple, &permission);
+        let established = permission.established;
+        if routed && self.packet.ttl <= 1 {
+            self.steps.push(Step::TtlExpired);
+            // The flow may pass, this packet may not; the pipeline tells them apart by itself.
+            let verdict = Verdict::Deny(DropReason::TtlExpired);
+            return self.finish(verdict, at_sender, Vec::new(), established);
+        }
+        self.steps.push(Step::versions(cache.network, sender));
         let path = path::Path::outbound(sender, receiver, between.rewrite_to(receiver, sender));
-        self.finish(
-            Verdict::Allow(path),
-            at_sender,
-            at_receiver,
-            permission.established,
-        )
+        self.finish(Verdict::Allow(path), at_sender, at_receiver, established)
     }
 
     /// Gateways answer echo requests and nothing else.

@@ -421,7 +421,10 @@ fn r1_9_ttl_runs_out_at_the_gateway() {
         };
         let evaluation = run(&A, &last_hop);
         assert_eq!(denied(&evaluation), DropReason::TtlExpired);
-        assert!(evaluation.sender.is_empty() && evaluation.receiver.is_empty());
+        let allowed = run(&A, &packet(tuple, MAC_A, GATEWAY_FRONT));
+        assert_eq!(evaluation.sender, allowed.sender);
+        assert_eq!(evaluation.established, Some(tuple));
+        assert!(evaluation.receiver.is_empty());
     }
     let bridged = Packet {
         ttl: 1,
