@@ -15,7 +15,7 @@ impl Sum {
 
     /// Adds bytes; an odd last byte counts as the high half of a word.
     #[must_use]
-    pub fn add(mut self, bytes: &[u8]) -> Sum {
+    pub fn bytes(mut self, bytes: &[u8]) -> Sum {
         let mut words = bytes.chunks_exact(2);
         for word in &mut words {
             self.0 += u64::from(u16::from_be_bytes([word[0], word[1]]));
@@ -31,12 +31,12 @@ impl Sum {
     #[must_use]
     pub fn pseudo_header(self, src: IpAddr, dst: IpAddr, protocol: u8, length: u32) -> Sum {
         let sum = match (src, dst) {
-            (IpAddr::V4(s), IpAddr::V4(d)) => self.add(&s.octets()).add(&d.octets()),
-            (IpAddr::V6(s), IpAddr::V6(d)) => self.add(&s.octets()).add(&d.octets()),
+            (IpAddr::V4(s), IpAddr::V4(d)) => self.bytes(&s.octets()).bytes(&d.octets()),
+            (IpAddr::V6(s), IpAddr::V6(d)) => self.bytes(&s.octets()).bytes(&d.octets()),
             // Mixed addresses have no pseudo-header; the sum then matches no packet.
             _ => self,
         };
-        sum.add(&[0, protocol]).add(&length.to_be_bytes())
+        sum.bytes(&[0, protocol]).bytes(&length.to_be_bytes())
     }
 
     /// The value that goes into the checksum field. Zero when the summed bytes already hold a
@@ -52,14 +52,14 @@ impl Sum {
 
 /// Checksum of `bytes` alone.
 pub fn of(bytes: &[u8]) -> u16 {
-    Sum::new().add(bytes).finish()
+    Sum::new().bytes(bytes).finish()
 }
 
 /// Checksum of a transport segment under its pseudo-header.
 pub fn transport(src: IpAddr, dst: IpAddr, protocol: u8, segment: &[u8]) -> u16 {
     Sum::new()
         .pseudo_header(src, dst, protocol, segment.len() as u32)
-        .add(segment)
+        .bytes(segment)
         .finish()
 }
 

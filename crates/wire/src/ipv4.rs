@@ -134,8 +134,8 @@ impl<T: AsRef<[u8]>> Packet<T> {
     pub fn checksum_is_right(&self) -> bool {
         let header = &self.0.as_ref()[..self.header_len()];
         let sum = checksum::Sum::new()
-            .add(&header[..field::CHECKSUM])
-            .add(&header[field::SRC..]);
+            .bytes(&header[..field::CHECKSUM])
+            .bytes(&header[field::SRC..]);
         sum.finish() == self.checksum()
     }
 

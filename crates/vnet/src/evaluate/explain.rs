@@ -14,59 +14,102 @@ use crate::rules::{Rule, RuleLabel};
 
 /// One step of an evaluation: a look-up and what it gave. `Display` says it in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // each field is what its name says, each variant is spelt out in Display
 pub enum Step {
+    /// Nobody is attached where the packet came from.
     NoVnic {
+        /// Port number, 16 + VF.
         port: u16,
+        /// VLAN tag, 0: none.
         vlan: u16,
     },
+    /// No network has this VNI.
     NoNetwork(u32),
+    /// The VNIC that sent it.
     Sender {
+        /// `network/vnic`.
         vnic: Arc<str>,
     },
+    /// The source MAC is not the sender's.
     SpoofedMac(MacAddr),
+    /// The source address is not the sender's.
     SpoofedAddress(IpAddr),
+    /// Somebody tunnelled for a VNIC that is not on their host.
     SpoofedTunnel {
+        /// Tunnel source.
         source: Ipv4Addr,
+        /// Source address of the packet.
         address: IpAddr,
     },
+    /// The subnet of the destination.
     Route {
+        /// Its name.
         subnet: Arc<str>,
+        /// The prefix that the destination is in.
         prefix: Prefix,
+        /// It is another one than the sender's.
         routed: bool,
     },
+    /// The destination is in no subnet.
     NoRoute(IpAddr),
+    /// Who has the destination address, and where.
     Mapping {
+        /// The destination.
         address: IpAddr,
+        /// `network/vnic`.
         vnic: Arc<str>,
+        /// Its host.
         host: Arc<str>,
+        /// The host's tunnel end.
         vtep: Ipv4Addr,
+        /// Its VF.
         vf: u16,
     },
+    /// Nobody has the destination address.
     NoMapping(IpAddr),
+    /// Nobody on the host that the tunnel ended at has the destination address.
     NotHere(IpAddr),
+    /// The destination is the sender itself.
     OwnAddress(IpAddr),
+    /// The destination is a gateway.
     GatewayAddress(IpAddr),
+    /// The gateway answers the packet.
     GatewayAnswers,
+    /// The frame is addressed to or from somebody else.
     WrongMac {
+        /// What the frame says.
         found: MacAddr,
+        /// What the configuration says.
         expected: MacAddr,
     },
+    /// The rule that decided at one end; `None`: default deny.
     Rule {
+        /// Which rules were asked.
         side: Side,
+        /// Whose: `network/vnic`.
         vnic: Arc<str>,
+        /// The first that matched.
         rule: Option<Arc<RuleLabel>>,
     },
+    /// One end lets the packet through because of the connection that it belongs to.
     Established {
+        /// Which rules were not needed.
         side: Side,
+        /// Whose: `network/vnic`.
         vnic: Arc<str>,
+        /// The stateful rule that let the connection start, and still would.
         rule: Arc<RuleLabel>,
     },
+    /// The gateway on the way may not forward it any more.
     TtlExpired,
+    /// Versions that the verdict was made from.
     Versions {
+        /// Name of the network.
         network: Arc<str>,
+        /// Its versions.
         vn: Versions,
+        /// `network/vnic` that an entry would belong to.
         vnic: Arc<str>,
+        /// Its versions.
         own: Versions,
     },
 }

@@ -133,8 +133,8 @@ pub fn evaluate(fabric: &Fabric, origin: &Origin<'_>, packet: &Packet) -> Evalua
         sender: None,
     };
     match *origin {
-        Origin::Vf { host, port, vlan } => run.from_vf(host, port, vlan),
-        Origin::Tunnel { host, source, vni } => run.from_tunnel(host, source, vni),
+        Origin::Vf { host, port, vlan } => run.outbound(host, port, vlan),
+        Origin::Tunnel { host, source, vni } => run.inbound(host, source, vni),
     }
 }
 
@@ -155,7 +155,7 @@ struct Cache<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn from_vf(mut self, host: &str, port: u16, vlan: u16) -> Evaluation {
+    fn outbound(mut self, host: &str, port: u16, vlan: u16) -> Evaluation {
         let Some(sender) = self.fabric.vnic_at(host, port, vlan) else {
             self.steps.push(Step::NoVnic { port, vlan });
             return self.refuse(DropReason::VlanNotAllowed);
@@ -186,8 +186,8 @@ impl<'a> Run<'a> {
             attach: u32::from(sender.port),
         };
         match self.find_receiver(network, sender) {
-            Ok(Target::Vnic(receiver)) => self.to_vnic(&cache, sender, receiver),
-            Ok(Target::Gateway) => self.to_gateway(&cache, sender),
+            Ok(Target::Vnic(receiver)) => self.bridge_or_route(&cache, sender, receiver),
+            Ok(Target::Gateway) => self.ask_gateway(&cache, sender),
             Err(reason) => self.deny(reason, &cache),
         }
     }
@@ -229,7 +229,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn to_vnic(mut self, cache: &Cache<'_>, sender: &Vnic, receiver: &Vnic) -> Evaluation {
+    fn bridge_or_route(mut self, cache: &Cache<'_>, sender: &Vnic, receiver: &Vnic) -> Evaluation {
         let routed = sender.subnet != receiver.subnet;
         let expected = if routed {
             self.gateway_mac(sender)
@@ -270,7 +270,7 @@ impl<'a> Run<'a> {
     }
 
     /// Gateways answer echo requests and nothing else.
-    fn to_gateway(mut self, cache: &Cache<'_>, sender: &Vnic) -> Evaluation {
+    fn ask_gateway(mut self, cache: &Cache<'_>, sender: &Vnic) -> Evaluation {
         let expected = self.gateway_mac(sender);
         if self.packet.dst_mac != expected {
             self.steps.push(Step::WrongMac {
@@ -290,7 +290,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn from_tunnel(mut self, host: &str, source: Ipv4Addr, vni: u32) -> Evaluation {
+    fn inbound(mut self, host: &str, source: Ipv4Addr, vni: u32) -> Evaluation {
         let Some(network) = self.fabric.network(vni) else {
             self.steps.push(Step::NoNetwork(vni));
             return self.refuse(DropReason::NoNetwork);
@@ -324,10 +324,10 @@ impl<'a> Run<'a> {
         self.steps.push(Step::Sender {
             vnic: sender.name.clone(),
         });
-        self.inbound(&cache, sender, receiver)
+        self.deliver(&cache, sender, receiver)
     }
 
-    fn inbound(mut self, cache: &Cache<'_>, sender: &Vnic, receiver: &Vnic) -> Evaluation {
+    fn deliver(mut self, cache: &Cache<'_>, sender: &Vnic, receiver: &Vnic) -> Evaluation {
         let expected_src = if sender.subnet == receiver.subnet {
             sender.mac
         } else {

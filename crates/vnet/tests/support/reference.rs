@@ -45,7 +45,7 @@ fn from_vnic(network: &Network, sender: &Vnic, packet: &Packet) -> Outcome {
     if packet.src_mac != sender.mac {
         return Outcome::Deny(DropReason::SpoofedMac);
     }
-    if !sender.addresses.iter().any(|&address| address == src) {
+    if !sender.addresses.contains(&src) {
         return Outcome::Deny(DropReason::SpoofedIp);
     }
     if packet.dst_mac.0[0] % 2 == 1 || dst.is_multicast() || dst.to_string() == "255.255.255.255" {
