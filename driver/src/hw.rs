@@ -160,6 +160,10 @@ pub trait PciFunction: Send + Sync + Debug {
     /// [`HwError`].
     fn reset(&self) -> Result<(), HwError>;
 
+    /// Gives the function up, at once and whoever else still holds it: it is reset, and every later
+    /// call fails.
+    fn close(&self);
+
     /// A file descriptor that hangs up (`POLLHUP`) when the function goes away, if there is one.
     fn hangup(&self) -> Option<BorrowedFd<'_>>;
 }

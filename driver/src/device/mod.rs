@@ -82,6 +82,18 @@ pub struct DeviceNic {
     inner: Arc<Inner>,
     /// Ended when the NIC is dropped.
     _tasks: JoinSet<()>,
+    _closer: Closer,
+}
+
+/// Gives the function up when it is dropped, so that another driver can attach at once, whatever
+/// still holds on to this one.
+#[derive(Debug)]
+struct Closer(Arc<dyn PciFunction>);
+
+impl Drop for Closer {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// What calls and tasks share.
@@ -107,6 +119,7 @@ impl DeviceNic {
         function: Arc<dyn PciFunction>,
         options: Options,
     ) -> Result<Self, NicError> {
+        let closer = Closer(function.clone());
         let inner = Arc::new(Inner::start(address, function, options).await?);
         let mut tasks = JoinSet::new();
         tasks.spawn(watch::completions(inner.clone()));
@@ -120,6 +133,7 @@ impl DeviceNic {
             codec,
             inner,
             _tasks: tasks,
+            _closer: closer,
         })
     }
 }
@@ -461,7 +475,10 @@ impl Nic for DeviceNic {
     }
 
     async fn receive(&self) -> Result<PacketIn, NicError> {
-        let packet = self.inner.liveness.guard(self.inner.next_punt()).await?;
+        let liveness = &self.inner.liveness;
+        let packet = liveness.guard(self.inner.next_punt()).await;
+        // A ring that makes no sense once will not make sense again.
+        let packet = packet.inspect_err(|error| liveness.fail(&error.to_string()))?;
         Ok(self.codec.decode(&packet)?)
     }
 

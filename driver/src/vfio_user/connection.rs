@@ -79,6 +79,11 @@ impl Connection {
         })
     }
 
+    /// Ends the connection for both sides.
+    pub(super) fn close(&self) {
+        let _ = self.socket.shutdown(std::net::Shutdown::Both); // fails when it has ended already
+    }
+
     pub(super) fn socket(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
@@ -103,8 +108,7 @@ impl Connection {
             && !matches!(error, HwError::Refused { .. })
         {
             *given_up = Some(error.to_string());
-            // The other side shall not wait for us either. Failure: it has gone already.
-            let _ = self.socket.shutdown(std::net::Shutdown::Both);
+            self.close(); // the other side shall not wait for us either
         }
         outcome
     }

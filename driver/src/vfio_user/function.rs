@@ -340,6 +340,11 @@ impl PciFunction for VfioUser {
             .map(drop)
     }
 
+    /// The server resets the function when the connection ends.
+    fn close(&self) {
+        self.connection.close();
+    }
+
     fn hangup(&self) -> Option<BorrowedFd<'_>> {
         Some(self.connection.socket())
     }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test file uses another part")]
 
+pub mod tap;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
