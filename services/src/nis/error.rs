@@ -41,6 +41,9 @@ pub enum Refusal {
     /// A field has a value that it must not have.
     #[error("malformed message: {0}")]
     Malformed(#[from] Malformed),
+    /// The bytes of a message are no message, or too many; or the connection broke.
+    #[error("unreadable message: {0}")]
+    Unreadable(String),
     /// Something came before the stream said who it is.
     #[error("the first message of a stream must be Hello, this one is {0}")]
     NotGreeted(&'static str),
@@ -76,7 +79,7 @@ impl Refusal {
     /// Status that the stream ends with.
     pub fn code(&self) -> Code {
         match self {
-            Refusal::Malformed(_) => Code::InvalidArgument,
+            Refusal::Malformed(_) | Refusal::Unreadable(_) => Code::InvalidArgument,
             Refusal::NotGreeted(_) | Refusal::SecondHello(_) => Code::FailedPrecondition,
             Refusal::UnknownHost { .. } | Refusal::HostRemoved(_) => Code::NotFound,
             Refusal::Replaced(_) => Code::Aborted,

@@ -91,18 +91,15 @@ impl NetworkInterface for Service {
 
 /// Hands a stream's messages on until it ends.
 async fn read(tasks: Tasks, session: Session, mut incoming: Streaming<v1::AgentMessage>) {
-    loop {
+    let broken = loop {
         match incoming.message().await {
             Ok(Some(message)) => tasks.message(session, message),
-            Ok(None) => break,
-            Err(status) => {
-                debug!(session, %status, "stream broke");
-                break;
-            }
+            Ok(None) => break None,
+            Err(status) => break Some(status),
         }
-    }
-    info!(session, "stream ended");
-    tasks.close(session);
+    };
+    debug!(session, ?broken, "stream ended");
+    tasks.close(session, broken.as_ref());
 }
 
 #[tonic::async_trait]

@@ -104,7 +104,8 @@ impl Tasks {
     /// # Errors
     /// The service stops.
     pub fn open(&self) -> Result<(Session, mpsc::Receiver<Outgoing>), Status> {
-        let (sender, receiver) = mpsc::channel(QUEUE);
+        // One place more, for the status that ends the stream.
+        let (sender, receiver) = mpsc::channel(QUEUE + 1);
         let mut state = self.shared.state();
         if state.stopping {
             return Err(status(&Refusal::Stopping));
@@ -121,10 +122,19 @@ impl Tasks {
             .handle(&mut self.shared.state(), Event::Message(session, message));
     }
 
-    /// A stream has ended.
-    pub fn close(&self, session: Session) {
+    /// A stream has ended; `broken`: because what came could not be read.
+    pub fn close(&self, session: Session, broken: Option<&Status>) {
         let mut state = self.shared.state();
-        state.streams.remove(&session);
+        match broken {
+            Some(error) => {
+                end(
+                    &mut state,
+                    session,
+                    &Refusal::Unreadable(error.message().to_owned()),
+                );
+            }
+            None => drop(state.streams.remove(&session)),
+        }
         self.shared.handle(&mut state, Event::Closed(session));
     }
 
@@ -236,10 +246,12 @@ fn perform(state: &mut State, effect: Effect) -> Option<Event> {
     match effect {
         Effect::Send(session, message) => {
             let stream = state.streams.get(&session)?;
-            if let Err(mpsc::error::TrySendError::Full(_)) = stream.try_send(Ok(message)) {
+            if stream.capacity() <= 1 {
                 end(state, session, &Refusal::Slow(QUEUE));
                 return Some(Event::Closed(session));
             }
+            // If the reader has gone, its end is on the way.
+            let _ = stream.try_send(Ok(message));
         }
         Effect::Close(session, refusal) => end(state, session, &refusal),
         Effect::Confirmed { ticket, missing } => {
@@ -266,7 +278,7 @@ fn end(state: &mut State, session: Session, refusal: &Refusal) {
         Refusal::Stopping | Refusal::Replaced(_) => debug!(session, %refusal, "stream closed"),
         _ => warn!(session, %refusal, "stream closed"),
     }
-    // A full queue ends without a status: its reader does not listen anyway.
+    // Nobody hears it if the reader has gone.
     let _ = stream.try_send(Err(status(refusal)));
 }
 

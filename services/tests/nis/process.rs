@@ -1,1 +1,255 @@
-fn _x() {}
+//! `flownic-cloud` as a process: start, stop, and what survives.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use flownic_api::v1;
+use flownic_api::v1::virtual_networks_client::VirtualNetworksClient;
+use rustix::process::{Pid, Signal, kill_process};
+use tonic::transport::Channel;
+
+use crate::fixture::TOML;
+
+fn command(data: &Path) -> Command {
+    command_at("127.0.0.1:0", data)
+}
+
+fn command_at(address: &str, data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flownic-cloud"));
+    command
+        .args(["--listen", address, "--data"])
+        .arg(data)
+        .arg("nis");
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// A running service.
+struct Process {
+    child: Child,
+    address: String,
+}
+
+impl Process {
+    fn start(mut command: Command) -> Process {
+        // Nobody reads the log.
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line
+            .trim()
+            .strip_prefix("ready nis on ")
+            .expect(&line)
+            .to_owned();
+        Process { child, address }
+    }
+
+    async fn operator(&self) -> VirtualNetworksClient<Channel> {
+        VirtualNetworksClient::connect(format!("http://{}", self.address))
+            .await
+            .unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn wait(mut self) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the process does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Usually it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs to its end: exit code and standard error.
+fn fail(mut command: Command) -> (Option<i32>, String) {
+    let mut child = command.spawn().unwrap();
+    let mut text = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
+    (child.wait().unwrap().code(), text)
+}
+
+/// R1.5: configuration and versions are the same after a restart, and go on from there.
+#[tokio::test]
+async fn a_restart_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, file) = (
+        directory.path().join("data"),
+        directory.path().join("vn.toml"),
+    );
+    std::fs::write(&file, TOML).unwrap();
+    let mut first = command(&data);
+    first.arg("--network").arg(&file);
+    let process = Process::start(first);
+    let toml = TOML.replace("\"53\"", "\"54\"");
+    let request = v1::ApplyRequest {
+        source_name: "x".to_owned(),
+        toml,
+        dry_run: false,
+    };
+    let applied = process
+        .operator()
+        .await
+        .apply(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(applied.revision, 2);
+    let before = process
+        .operator()
+        .await
+        .get(v1::GetRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    process.signal(Signal::TERM);
+    assert_eq!(process.wait().code(), Some(0));
+
+    let process = Process::start(command(&data));
+    let after = process
+        .operator()
+        .await
+        .get(v1::GetRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(after, before);
+    process.signal(Signal::INT);
+    assert_eq!(process.wait().code(), Some(0));
+
+    // The file again: it differs from what was applied last, so it is applied.
+    let mut third = command(&data);
+    third.arg("--network").arg(&file);
+    let process = Process::start(third);
+    let after = process
+        .operator()
+        .await
+        .get(v1::GetRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!((after.revision, &*after.toml), (3, TOML));
+    assert_eq!(after.networks[0].versions.unwrap().security, 3);
+    assert_eq!(after.networks[0].versions.unwrap().route, 1);
+}
+
+/// What was acknowledged is there after kill -9, and what was not is there wholly or not at all.
+#[tokio::test]
+async fn a_kill_loses_nothing_that_was_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut acknowledged = 0;
+    for round in 0..4u32 {
+        let process = Process::start(command(directory.path()));
+        let mut operator = process.operator().await;
+        let get = operator.get(v1::GetRequest {}).await.unwrap().into_inner();
+        assert!(
+            get.revision >= acknowledged,
+            "{} of {acknowledged}",
+            get.revision
+        );
+        if get.revision > 0 {
+            assert_eq!(get.networks.len(), 2);
+            assert_eq!(
+                u64::from(get.networks[0].versions.unwrap().security),
+                get.revision
+            );
+        }
+        let pid = Pid::from_child(&process.child);
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50 + 37 * u64::from(round)));
+            kill_process(pid, Signal::KILL).unwrap();
+        });
+        for port in 1.. {
+            let toml = TOML.replace(
+                "\"53\"",
+                &format!("\"{}\"", 1000 * (round + 1) + port % 1000),
+            );
+            let request = v1::ApplyRequest {
+                source_name: "x".to_owned(),
+                toml,
+                dry_run: false,
+            };
+            match operator.apply(request).await {
+                Ok(applied) => acknowledged = applied.into_inner().revision,
+                Err(_) => break,
+            }
+        }
+        assert_eq!(process.wait().code(), None, "killed");
+    }
+    assert!(acknowledged > 4, "{acknowledged}");
+}
+
+#[tokio::test]
+async fn wrong_starts_say_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let (status, text) = fail({
+        let mut command = command(&path("data"));
+        command.arg("--network").arg(path("missing.toml"));
+        command
+    });
+    assert!(
+        status == Some(3) && text.contains("missing.toml"),
+        "{status:?}: {text}"
+    );
+
+    std::fs::write(path("bad.toml"), TOML.replace("vni = 200", "vni = 100")).unwrap();
+    let (status, text) = fail({
+        let mut command = command(&path("data"));
+        command.arg("--network").arg(path("bad.toml"));
+        command
+    });
+    assert_eq!(status, Some(1), "{text}");
+    let line = 1 + TOML.lines().position(|line| line == "vni = 200").unwrap();
+    assert!(text.contains(&format!("bad.toml:{line}:")), "{text}");
+
+    let running = Process::start(command(&path("data")));
+    let get = running
+        .operator()
+        .await
+        .get(v1::GetRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(get.revision, 0, "nothing of the bad file was kept");
+    let (status, text) = fail(command(&path("data")));
+    assert!(
+        status == Some(4) && text.contains("another process"),
+        "{status:?}: {text}"
+    );
+
+    let (status, text) = fail(command_at(&running.address, &path("other")));
+    assert!(
+        status == Some(1) && text.contains(&running.address),
+        "{status:?}: {text}"
+    );
+
+    std::fs::write(path("file"), "").unwrap();
+    let (status, text) = fail(command(&path("file")));
+    assert_eq!(status, Some(1), "{text}");
+}

@@ -99,7 +99,7 @@ impl Nic {
     }
 
     /// A frame from a VM.
-    pub fn from_vf(&self, port: u32, frame: Vec<u8>) -> Way {
+    pub fn take_from_vf(&self, port: u32, frame: Vec<u8>) -> Way {
         let Some(vnic) = self.vnic_at.get(&port) else {
             return Way::Drop;
         };
@@ -107,7 +107,7 @@ impl Nic {
     }
 
     /// A frame from the underlay.
-    pub fn from_tunnel(&self, source: std::net::Ipv4Addr, vni: u32, frame: Vec<u8>) -> Way {
+    pub fn take_from_tunnel(&self, source: std::net::Ipv4Addr, vni: u32, frame: Vec<u8>) -> Way {
         self.forward(vni, v1::Direction::Inbound, source.to_bits(), frame)
     }
 

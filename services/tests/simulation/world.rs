@@ -283,7 +283,7 @@ impl World {
                 vni,
                 frame,
             } => {
-                let way = self.nics[host].from_tunnel(networks::vtep(source), vni, frame);
+                let way = self.nics[host].take_from_tunnel(networks::vtep(source), vni, frame);
                 self.go(host, way);
             }
             Next::Send(flow) => self.send(flow),
@@ -369,11 +369,11 @@ impl World {
         let mut hellos: Vec<_> = chunks.into_iter().map(|chunk| hello(chunk, true)).collect();
         hellos.push(hello(last, false));
         for message in hellos {
-            self.to_nis(session, Duration::ZERO, message);
+            self.tell_nis(session, Duration::ZERO, message);
         }
     }
 
-    fn to_nis(&mut self, session: u64, extra: Duration, message: agent_message::Message) {
+    fn tell_nis(&mut self, session: u64, extra: Duration, message: agent_message::Message) {
         let message = v1::AgentMessage {
             message: Some(message),
         };
@@ -507,7 +507,7 @@ impl World {
                     id,
                     error: String::new(),
                 });
-                self.to_nis(session, Duration::ZERO, ack);
+                self.tell_nis(session, Duration::ZERO, ack);
             }
             nis_message::Message::PuntReply(reply) => {
                 self.nics[host].answered(&reply);
@@ -530,7 +530,7 @@ impl World {
             match self.random.below(3) {
                 0 => {
                     ack.error = "table full".to_owned();
-                    return self.to_nis(session, extra, agent_message::Message::Ack(ack));
+                    return self.tell_nis(session, extra, agent_message::Message::Ack(ack));
                 }
                 1 => extra = Duration::from_millis(700),
                 _ => ack.id = 0,
@@ -585,7 +585,7 @@ impl World {
         self.started.insert(flow);
         self.totals.sent += 1;
         let port = networks::port(flow.network, flow.src);
-        let way = self.nics[host].from_vf(port, networks::frame(&flow, number));
+        let way = self.nics[host].take_from_vf(port, networks::frame(&flow, number));
         self.go(host, way);
     }
 
@@ -624,7 +624,7 @@ impl World {
             id,
             packet: Some(packet),
         });
-        self.to_nis(session, Duration::ZERO, punt);
+        self.tell_nis(session, Duration::ZERO, punt);
     }
 
     /// A VM gets a frame: the checks of safety.
