@@ -184,6 +184,8 @@ pub(crate) enum BoolExpr {
     Compare { op: Compare, kind: CompareAs, left: Expr, right: Expr },
     /// Both valid, and every field equal.
     SameHeader(HeaderRef, HeaderRef),
+    /// Variable-length fields, compared as numbers, as on bmv2.
+    SameVarbit(HeaderId, HeaderId),
     SameBool(Box<BoolExpr>, Box<BoolExpr>),
     And(Box<BoolExpr>, Box<BoolExpr>),
     Or(Box<BoolExpr>, Box<BoolExpr>),
@@ -239,9 +241,7 @@ pub(crate) enum Op {
     /// Nobody can subscribe yet.
     Digest,
     Truncate { bytes: Arith },
-    /// Forward only.
     Jump(u32),
-    /// Forward only.
     JumpIfZero { value: Arith, to: u32 },
     Exit,
     NoOp,
@@ -334,8 +334,6 @@ pub(crate) struct Transition {
 /// A parser state.
 #[derive(Debug, Clone)]
 pub(crate) struct ParserState {
-    /// Name, for traces.
-    pub(crate) name: String,
     pub(crate) ops: Vec<ParserOp>,
     pub(crate) key: Vec<KeyPart>,
     pub(crate) transitions: Vec<Transition>,

@@ -86,6 +86,7 @@ impl Machine<'_> {
                 (Some(a), Some(b)) => self.phv.same_header(self.program, a, b),
                 _ => false,
             },
+            BoolExpr::SameVarbit(a, b) => self.phv.same_varbit(self.program, *a, *b),
             BoolExpr::SameBool(a, b) => self.truth(a) == self.truth(b),
             BoolExpr::And(a, b) => self.truth(a) && self.truth(b),
             BoolExpr::Or(a, b) => self.truth(a) || self.truth(b),

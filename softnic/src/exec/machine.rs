@@ -8,6 +8,9 @@ use crate::program::{Arith, Bits, HeaderId, HeaderRef, Op, Place, Program};
 /// `standard_metadata.egress_spec` of a packet that is to be dropped.
 pub(crate) const DROP_PORT: u16 = 511;
 
+/// An action that jumps back more often is in a loop without an end.
+const MAX_JUMPS_BACK: usize = 1 << 16;
+
 /// What actions asked the target to do with the packet, beside its headers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Requests {
@@ -15,6 +18,8 @@ pub(crate) struct Requests {
     pub(crate) exit: bool,
     /// An `assert` or `assume` did not hold.
     pub(crate) failed: bool,
+    /// An action did not end.
+    pub(crate) looped: bool,
     /// Clone session, and field list to keep.
     pub(crate) clone: Option<(u16, Option<u16>)>,
     pub(crate) resubmit: Option<Option<u16>>,
@@ -46,9 +51,9 @@ pub(crate) struct Machine<'a> {
 impl Machine<'_> {
     /// Runs all steps of an action. (`exit` takes effect after the action, as on bmv2.)
     pub(crate) fn run(&mut self, ops: &[Op]) {
-        let mut at = 0;
+        let (mut at, mut back) = (0, 0);
         while let Some(op) = ops.get(at) {
-            at = match op {
+            let next = match op {
                 Op::Jump(to) => *to as usize,
                 Op::JumpIfZero { value, to } if self.eval(value) == 0 => *to as usize,
                 Op::JumpIfZero { .. } => at + 1,
@@ -57,6 +62,12 @@ impl Machine<'_> {
                     at + 1
                 }
             };
+            back += usize::from(next <= at);
+            if back > MAX_JUMPS_BACK {
+                self.requests.looped = true;
+                return;
+            }
+            at = next;
         }
     }
 

@@ -130,8 +130,7 @@ impl Run<'_> {
         self.verify_checksums(payload);
         self.room.requests = Requests::default();
         self.pipeline(self.program.ingress, payload, &mut length, received);
-        if self.room.requests.failed {
-            self.statistics.dropped_assert += 1;
+        if self.is_abandoned() {
             return;
         }
         self.after_ingress(packet, parsed.bytes, port, length, waiting, out);
@@ -206,8 +205,7 @@ impl Run<'_> {
         let truncate = self.room.requests.truncate.take();
         self.room.requests = Requests { truncate, ..Requests::default() };
         self.pipeline(self.program.egress, payload, &mut length, received);
-        if self.room.requests.failed {
-            self.statistics.dropped_assert += 1;
+        if self.is_abandoned() {
             return;
         }
         self.statistics.digests_unread += u64::from(self.room.requests.digests);
@@ -230,6 +228,14 @@ impl Run<'_> {
         }
         self.statistics.packets_out += 1;
         out(port, &self.room.out);
+    }
+
+    /// The packet must be dropped for what its actions did; counts it then.
+    fn is_abandoned(&mut self) -> bool {
+        let requests = &self.room.requests;
+        self.statistics.dropped_assert += u64::from(requests.failed);
+        self.statistics.dropped_loop += u64::from(requests.looped);
+        requests.failed || requests.looped
     }
 
     /// Runs the parser and stores its error.

@@ -129,6 +129,15 @@ impl Phv {
             && self.varbit(left, a) == self.varbit(right, b)
     }
 
+    /// The variable-length fields are the same number, whatever their lengths.
+    pub(crate) fn same_varbit(&self, program: &Program, a: HeaderId, b: HeaderId) -> bool {
+        let number = |id: HeaderId| {
+            let bytes = self.varbit(&program.headers[usize::from(id)], id);
+            &bytes[bytes.iter().take_while(|&&byte| byte == 0).count()..]
+        };
+        number(a) == number(b)
+    }
+
     /// The fields without the variable-length one.
     pub(crate) fn fixed(&self, header: &Header) -> &[u8] {
         &self.bytes[header.at as usize..(header.at + header.fixed_bytes) as usize]

@@ -24,6 +24,8 @@ pub(crate) enum Typed {
     Header(HeaderRef),
     Stack(u16),
     Union(Vec<HeaderId>),
+    /// The variable-length field of a header.
+    Varbit(HeaderId),
 }
 
 impl Typed {
@@ -34,6 +36,7 @@ impl Typed {
             Typed::Header(_) => "a header",
             Typed::Stack(_) => "a header stack",
             Typed::Union(_) => "a header union",
+            Typed::Varbit(_) => "a variable-length field",
         }
     }
 }
@@ -130,9 +133,7 @@ impl Reader<'_> {
                 FieldRef::Valid(header) => {
                     Typed::Data(Expr::Valid(header), Range::field(1, false))
                 }
-                FieldRef::Varbit(_) => {
-                    return value.fail("a variable-length field is no integer");
-                }
+                FieldRef::Varbit(header) => Typed::Varbit(header),
             },
             "hexstr" => constant(value.hex()?),
             "bool" => Typed::Bool(BoolExpr::Const(value.bool()?)),
@@ -272,6 +273,7 @@ impl Reader<'_> {
             }
             (Typed::Bool(a), Typed::Bool(b)) => BoolExpr::SameBool(Box::new(a), Box::new(b)),
             (Typed::Header(a), Typed::Header(b)) => BoolExpr::SameHeader(a, b),
+            (Typed::Varbit(a), Typed::Varbit(b)) => BoolExpr::SameVarbit(a, b),
             (Typed::Union(a), Typed::Union(b)) if a.len() == b.len() => {
                 let pairs = a.into_iter().zip(b);
                 let same = pairs.map(|(a, b)| {

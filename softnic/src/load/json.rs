@@ -115,10 +115,6 @@ impl<'a> Json<'a> {
         self.value.get(key).is_some()
     }
 
-    pub(crate) fn is_null(&self) -> bool {
-        self.value.is_null()
-    }
-
     pub(crate) fn str(&self) -> Result<&'a str, LoadError> {
         self.value.as_str().ok_or_else(|| self.error("a string is expected"))
     }

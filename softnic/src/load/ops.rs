@@ -28,13 +28,13 @@ pub(crate) fn primitives(
 ) -> Result<Vec<Op>, LoadError> {
     let reader = Reader { symbols, params };
     let mut ops = Vec::with_capacity(list.len());
-    for (at, json) in list.iter().enumerate() {
+    for json in list {
         ops.push(match json.get("op")?.str()? {
-            "_jump" => Op::Jump(jump(json, &json.list("parameters")?, 0, at, list.len())?),
+            "_jump" => Op::Jump(jump(json, &json.list("parameters")?, 0, list.len())?),
             "_jump_if_zero" => {
                 let parameters = json.list("parameters")?;
                 let value = reader.exact(nth(json, &parameters, 0)?)?;
-                Op::JumpIfZero { value, to: jump(json, &parameters, 1, at, list.len())? }
+                Op::JumpIfZero { value, to: jump(json, &parameters, 1, list.len())? }
             }
             _ => primitive(json, reader)?,
         });
@@ -42,18 +42,17 @@ pub(crate) fn primitives(
     Ok(ops)
 }
 
-/// Where a jump goes: forward, at most to the end.
+/// Where a jump goes: at most to the end.
 fn jump(
     json: &Json<'_>,
     parameters: &[Json<'_>],
     position: usize,
-    at: usize,
     end: usize,
 ) -> Result<u32, LoadError> {
     let target = nth(json, parameters, position)?;
     match usize::try_from(&target.get("value")?.hex()?) {
-        Ok(to) if to > at && to <= end => Ok(to as u32),
-        _ => target.fail(format!("a jump must go forward, at most to {end}")),
+        Ok(to) if to <= end => Ok(to as u32),
+        _ => target.fail(format!("a jump goes from 0 to {end}")),
     }
 }
 

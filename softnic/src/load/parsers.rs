@@ -64,8 +64,7 @@ fn state(
             other => return transition.fail(format!("transition of type {other:?}")),
         }
     }
-    let name = json.get("name")?.str()?.to_owned();
-    Ok(ParserState { name, ops, key, transitions, default })
+    Ok(ParserState { ops, key, transitions, default })
 }
 
 fn select(json: &Json<'_>, bytes: usize, next: Option<u16>) -> Result<Transition, LoadError> {
