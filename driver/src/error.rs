@@ -7,6 +7,7 @@ use flownic_device_abi::bar0::Fault;
 use flownic_device_abi::batch::Malformed;
 
 use crate::hw::HwError;
+use crate::p4runtime::P4RuntimeError;
 use crate::packet_io::PacketError;
 use crate::vfio::OutOfBounds;
 
@@ -19,7 +20,7 @@ pub enum NicError {
         /// As given.
         address: String,
         /// What is expected.
-        reason: &'static str,
+        reason: String,
     },
     /// The way to the NIC failed while it was opened.
     #[error("cannot open {address}: {source}")]
@@ -115,6 +116,9 @@ pub enum NicError {
     /// The way to the NIC failed.
     #[error(transparent)]
     Hw(#[from] HwError),
+    /// A P4Runtime target did not do something, for a reason that other NICs do not have.
+    #[error(transparent)]
+    P4Runtime(P4RuntimeError),
 }
 
 impl From<OutOfBounds> for NicError {

@@ -5,6 +5,7 @@
 //!    └ DeviceNic    admin queue, packet rings, watch          modules `device`, `admin`, `rings`
 //!       └ PciFunction  config space, BARs, DMA, interrupts    module `hw`
 //!          └ VfioUser     a device in another process         module `vfio_user`
+//!    └ P4RuntimeNic any P4Runtime target                     module `p4runtime`
 //! ```
 //!
 //! Nothing that a device says is trusted: lengths and indices are checked, waits have a deadline,
@@ -17,6 +18,7 @@ mod events;
 pub mod hw;
 mod liveness;
 mod nic;
+pub mod p4runtime;
 pub mod packet_io;
 mod registers;
 mod rings;
@@ -38,7 +40,9 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Opens a NIC by its address:
 ///
-/// * `vfio-user:PATH`: a FlowNIC device that another process serves on a UNIX socket.
+/// * `vfio-user:PATH`: a FlowNIC device that another process serves on a UNIX socket;
+/// * `p4runtime:HOST:PORT[?device-id=N&…]`: a P4Runtime target that has a program, see
+///   [`p4runtime::Target`]; [`p4runtime::open_with_pipeline`] gives it one.
 ///
 /// # Errors
 /// [`NicError::BadAddress`], or what the kind of NIC says.
@@ -50,9 +54,10 @@ pub async fn open(address: &str) -> Result<Box<dyn Nic>, NicError> {
                 DeviceNic::open(address, function, Options::default()).await?,
             ))
         }
+        Some(("p4runtime", _)) => Ok(Box::new(p4runtime::open(address).await?)),
         _ => Err(NicError::BadAddress {
             address: address.into(),
-            reason: "expected vfio-user:PATH",
+            reason: "expected vfio-user:PATH or p4runtime:HOST:PORT".into(),
         }),
     }
 }

@@ -60,10 +60,8 @@ pub(super) async fn get(session: &Session) -> Result<Pipeline, P4RuntimeError> {
     let config = request(session, WHAT, ResponseType::P4infoAndCookie).await?;
     let cookie = config.cookie.map_or(0, |cookie| cookie.cookie);
     let message = config.p4info.ok_or(P4RuntimeError::NoPipeline)?;
-    let p4info = p4info_from_proto(message).map_err(|reason| P4RuntimeError::Malformed {
-        what: WHAT,
-        reason,
-    })?;
+    let p4info = p4info_from_proto(message)
+        .map_err(|reason| P4RuntimeError::Malformed { what: WHAT, reason })?;
     Ok(Pipeline { p4info, cookie })
 }
 

@@ -48,7 +48,7 @@ pub fn update_to_proto(update: &Update) -> Result<proto::Update, UpdateError> {
     })
 }
 
-/// An entity to write. The direct counter of an entry is not part of what is written.
+/// An entity to write. An entry with a direct counter sets the counter.
 ///
 /// # Errors
 /// `InvalidArgument` when a number does not fit into its field of the message.
@@ -91,6 +91,7 @@ fn table_entry_to_proto(entry: &TableEntry) -> Result<proto::TableEntry, UpdateE
         action: entry.action.as_ref().map(action_to_proto),
         priority: entry.priority,
         is_default_action: entry.is_default,
+        counter_data: entry.counter.as_ref().map(counter_to_proto).transpose()?,
         ..Default::default()
     })
 }
@@ -266,7 +267,8 @@ fn match_from_proto(matching: proto::FieldMatch) -> Result<FieldMatch, ConvertEr
 }
 
 fn action_from_proto(action: proto::TableAction) -> Result<Action, ConvertError> {
-    let table_action::Type::Action(action) = action.r#type.ok_or(ConvertError::Missing("action"))?
+    let table_action::Type::Action(action) =
+        action.r#type.ok_or(ConvertError::Missing("action"))?
     else {
         return Err(ConvertError::NotModelled("action profiles"));
     };
@@ -310,5 +312,167 @@ fn data_from_proto(data: Option<proto::P4Data>) -> Result<Vec<u8>, ConvertError>
         }
         p4_data::Data::Bool(value) => Ok(vec![u8::from(value)]),
         _ => Err(ConvertError::NotModelled("registers of structures")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn value() -> impl Strategy<Value = Vec<u8>> {
+        proptest::collection::vec(any::<u8>(), 0..17).prop_map(|bytes| canonical(&bytes).to_vec())
+    }
+
+    fn match_value() -> impl Strategy<Value = MatchValue> {
+        prop_oneof![
+            value().prop_map(MatchValue::Exact),
+            (value(), 0..129u32)
+                .prop_map(|(value, prefix_len)| MatchValue::Lpm { value, prefix_len }),
+            (value(), value()).prop_map(|(value, mask)| MatchValue::Ternary { value, mask }),
+            (value(), value()).prop_map(|(low, high)| MatchValue::Range { low, high }),
+            value().prop_map(MatchValue::Optional),
+        ]
+    }
+
+    fn counter() -> impl Strategy<Value = CounterData> {
+        let number = 0..=i64::MAX as u64;
+        (number.clone(), number).prop_map(|(packets, bytes)| CounterData { packets, bytes })
+    }
+
+    fn entry() -> impl Strategy<Value = TableEntry> {
+        let matches = proptest::collection::btree_map(any::<u32>(), match_value(), 0..5);
+        let params = proptest::collection::btree_map(any::<u32>(), value(), 0..5);
+        let action = proptest::option::of((any::<u32>(), params));
+        let others = (any::<u32>(), any::<i32>(), any::<bool>());
+        (matches, action, others, proptest::option::of(counter())).prop_map(
+            |(matches, action, (table, priority, is_default), counter)| TableEntry {
+                table,
+                matches: matches
+                    .into_iter()
+                    .map(|(field, value)| FieldMatch { field, value })
+                    .collect(),
+                priority,
+                action: action.map(|(id, params)| Action {
+                    id,
+                    params: params.into_iter().collect(),
+                }),
+                is_default,
+                counter,
+            },
+        )
+    }
+
+    fn update() -> impl Strategy<Value = Update> {
+        let entity = prop_oneof![
+            entry().prop_map(Entity::TableEntry),
+            (any::<u32>(), any::<u32>(), value()).prop_map(|(register, index, value)| {
+                Entity::Register {
+                    register,
+                    index,
+                    value,
+                }
+            }),
+            (any::<u32>(), any::<u32>(), counter()).prop_map(|(counter, index, data)| {
+                Entity::Counter {
+                    counter,
+                    index,
+                    data,
+                }
+            }),
+        ];
+        let kinds = [UpdateKind::Insert, UpdateKind::Modify, UpdateKind::Delete];
+        (proptest::sample::select(kinds.to_vec()), entity)
+            .prop_map(|(kind, entity)| Update { kind, entity })
+    }
+
+    proptest! {
+        /// R7.3: every update of the model survives the message.
+        #[test]
+        fn r7_3_updates_survive(update in update()) {
+            let message = update_to_proto(&update).unwrap();
+            prop_assert_eq!(update_from_proto(message).unwrap(), update);
+        }
+    }
+
+    #[test]
+    fn r7_3_values_are_canonical_in_both_directions() {
+        let padded = |value: &[u8]| TableEntry {
+            matches: vec![FieldMatch {
+                field: 1,
+                value: MatchValue::Exact(value.to_vec()),
+            }],
+            ..Default::default()
+        };
+        let message = table_entry_to_proto(&padded(&[0, 0, 5])).unwrap();
+        let kind = message.r#match[0].field_match_type.clone();
+        let exact = field_match::Exact { value: vec![5] };
+        assert_eq!(kind, Some(FieldMatchType::Exact(exact)));
+        let mut message = table_entry_to_proto(&padded(&[5])).unwrap();
+        let exact = field_match::Exact { value: vec![0, 5] };
+        message.r#match[0].field_match_type = Some(FieldMatchType::Exact(exact));
+        assert_eq!(table_entry_from_proto(message), Ok(padded(&[5])));
+    }
+
+    #[test]
+    fn r7_4_messages_that_are_no_entities_are_refused() {
+        use proto::entity::Entity as Kind;
+        let refuse = |kind| {
+            let entity = Some(kind);
+            entity_from_proto(proto::Entity { entity }).unwrap_err()
+        };
+        let error = entity_from_proto(proto::Entity { entity: None });
+        assert_eq!(error, Err(ConvertError::Missing("entity")));
+        let error = update_from_proto(proto::Update::default());
+        assert_eq!(error, Err(ConvertError::Missing("update type")));
+        let index = |index| Some(proto::Index { index });
+        let register = |index, data| {
+            let data = Some(proto::P4Data { data });
+            let register_id = 1;
+            Kind::RegisterEntry(proto::RegisterEntry {
+                register_id,
+                index,
+                data,
+            })
+        };
+        let what = "index";
+        let far = register(index(1 << 32), None);
+        assert_eq!(
+            refuse(far),
+            ConvertError::Number {
+                what,
+                value: 1 << 32
+            }
+        );
+        assert_eq!(refuse(register(None, None)), ConvertError::Missing("index"));
+        let empty = register(index(0), None);
+        assert_eq!(refuse(empty), ConvertError::Missing("register data"));
+        let tuple = p4_data::Data::Tuple(proto::P4StructLike::default());
+        let structure = register(index(0), Some(tuple));
+        assert!(matches!(refuse(structure), ConvertError::NotModelled(_)));
+        let data = Some(proto::CounterData {
+            byte_count: -1,
+            packet_count: 0,
+        });
+        let negative = Kind::CounterEntry(proto::CounterEntry {
+            counter_id: 1,
+            index: index(0),
+            data,
+        });
+        let what = "counter";
+        assert_eq!(refuse(negative), ConvertError::Number { what, value: -1 });
+        let member = proto::TableAction {
+            r#type: Some(table_action::Type::ActionProfileMemberId(1)),
+        };
+        let entry = proto::TableEntry {
+            action: Some(member),
+            ..Default::default()
+        };
+        assert!(matches!(
+            refuse(Kind::TableEntry(entry)),
+            ConvertError::NotModelled(_)
+        ));
+        let meter = Kind::MeterEntry(proto::MeterEntry::default());
+        assert!(matches!(refuse(meter), ConvertError::NotModelled(_)));
     }
 }

@@ -4,8 +4,9 @@
 //! What is different is what P4Runtime, or the target, does not offer; it shows as a typed error:
 //!
 //! - one controller may write, the primary one: opening fails where another one is it;
-//! - atomic batches are the target's choice (bmv2: none of them);
-//! - so is access to registers (bmv2: none);
+//! - atomic batches are the target's choice (bmv2: none of them): each update of one that the
+//!   target does not do is refused as [`Unimplemented`](flownic_pipeline::entity::Code);
+//! - so is access to registers (bmv2: none): [`P4RuntimeError::Unsupported`];
 //! - a packet that the target refuses is reported later on the stream, if at all: it is counted
 //!   and logged ([`P4RuntimeNic::stream_errors`]).
 //!
@@ -46,7 +47,7 @@ const PACKET: usize = 64 << 10;
 /// `p4runtime:127.0.0.1:9559?device-id=1&election-id=2`; see [`Target`] for the parts.
 ///
 /// # Errors
-/// [`NicError::P4Runtime`], among them [`P4RuntimeError::NoPipeline`].
+/// [`NicError::BadAddress`]; [`NicError::P4Runtime`], among them [`P4RuntimeError::NoPipeline`].
 pub async fn open(address: &str) -> Result<P4RuntimeNic, NicError> {
     let session = open_session(address).await?;
     P4RuntimeNic::new(address, session).await
@@ -58,7 +59,7 @@ pub async fn open(address: &str) -> Result<P4RuntimeNic, NicError> {
 /// `device_config` is what the target loads; for bmv2 the JSON of the compiler.
 ///
 /// # Errors
-/// [`NicError::P4Runtime`].
+/// [`NicError::BadAddress`]; [`NicError::P4Runtime`].
 pub async fn open_with_pipeline(
     address: &str,
     p4info: &P4Info,
@@ -136,6 +137,7 @@ impl P4RuntimeNic {
 /// Errors that every kind of NIC has are the same for all of them.
 fn nic_error(address: &str, error: P4RuntimeError) -> NicError {
     match error {
+        P4RuntimeError::Address { address, reason } => NicError::BadAddress { address, reason },
         P4RuntimeError::Gone { reason } => NicError::DeviceGone {
             address: address.to_owned(),
             reason,

@@ -187,9 +187,9 @@ async fn read(
     mut each: impl FnMut(proto::Entity) -> Result<(), String>,
 ) -> Result<(), P4RuntimeError> {
     let target = session.target();
-    let wanted = wanted.into_iter().map(|kind| proto::Entity {
-        entity: Some(kind),
-    });
+    let wanted = wanted
+        .into_iter()
+        .map(|kind| proto::Entity { entity: Some(kind) });
     let request = proto::ReadRequest {
         device_id: target.device_id,
         role: target.role.clone(),

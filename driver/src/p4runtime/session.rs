@@ -302,10 +302,7 @@ impl Reader {
         self.state.send_replace(State::Ended(error));
     }
 
-    async fn read(
-        &self,
-        mut incoming: Streaming<proto::StreamMessageResponse>,
-    ) -> Option<Status> {
+    async fn read(&self, mut incoming: Streaming<proto::StreamMessageResponse>) -> Option<Status> {
         loop {
             match incoming.message().await {
                 Ok(Some(response)) => self.handle(response),

@@ -95,12 +95,28 @@ async fn send(
         Ok(_) => Ok(vec![Ok(()); count]),
         Err(status) => match outcomes(&status, count) {
             Details::Each(outcomes) => Ok(outcomes),
-            Details::Malformed(reason) => {
-                Err(P4RuntimeError::Malformed { what: WHAT, reason })
+            Details::Malformed(reason) => Err(P4RuntimeError::Malformed { what: WHAT, reason }),
+            Details::None if is_refusal(&status) => {
+                let error = proto::Error {
+                    canonical_code: status.code() as i32,
+                    message: status.message().to_owned(),
+                    ..Default::default()
+                };
+                Ok(vec![Err(update_error(&error)); count])
             }
             Details::None => Err(session.failure(WHAT, &status)),
         },
     }
+}
+
+/// Whether the target looked at the batch as a whole and did nothing of it. Other codes leave that
+/// open, or tell of the session.
+fn is_refusal(status: &Status) -> bool {
+    use tonic::Code;
+    matches!(
+        status.code(),
+        Code::Unimplemented | Code::InvalidArgument | Code::OutOfRange
+    )
 }
 
 /// What the status of a refused batch says of its updates.
@@ -214,16 +230,28 @@ mod tests {
         };
         assert_eq!(each[0], Ok(()));
         let second = each[1].clone().unwrap_err();
-        assert_eq!((second.code, &*second.message), (Code::AlreadyExists, "twice"));
+        assert_eq!(
+            (second.code, &*second.message),
+            (Code::AlreadyExists, "twice")
+        );
         let third = each[2].clone().unwrap_err();
-        assert_eq!((third.code, &*third.message), (Code::Internal, "Unknown: why?"));
+        assert_eq!(
+            (third.code, &*third.message),
+            (Code::Internal, "Unknown: why?")
+        );
     }
 
     #[test]
     fn r7_4_malformed_details_are_refused() {
         let two = [error(0, ""), error(3, "")];
-        assert!(matches!(outcomes(&status(&two, URL), 3), Details::Malformed(_)));
-        assert!(matches!(outcomes(&status(&two, "x/p4.v1.Other"), 2), Details::Malformed(_)));
+        assert!(matches!(
+            outcomes(&status(&two, URL), 3),
+            Details::Malformed(_)
+        ));
+        assert!(matches!(
+            outcomes(&status(&two, "x/p4.v1.Other"), 2),
+            Details::Malformed(_)
+        ));
         let none_failed = status(&[error(0, ""), error(0, "")], URL);
         assert!(matches!(outcomes(&none_failed, 2), Details::Malformed(_)));
         let garbage = Status::with_details(tonic::Code::Unknown, "", vec![0xff].into());
