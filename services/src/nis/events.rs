@@ -10,7 +10,7 @@
 //! No I/O, no clock: `now` is the time since any fixed start and never goes back. Nothing here
 //! fails; what an agent does wrong ends its stream.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use super::configuration::Configuration;
 use super::error::{Malformed, Refusal};
 use super::messages::{self, Installed};
 use super::punts::{Answer, Knowledge, dropped_reply};
+use super::rollouts::Rollouts;
 
 /// Number of an agent's stream; never used twice.
 pub type Session = u64;
@@ -111,7 +112,7 @@ pub struct Nis {
     attached: BTreeMap<String, Session>,
     /// By the id of the Deliver, so the oldest comes first.
     deliveries: BTreeMap<u64, Delivery>,
-    rollouts: BTreeMap<u64, Rollout>,
+    rollouts: Rollouts,
     next_id: u64,
     next_expiry: Duration,
     counters: Counters,
@@ -151,15 +152,6 @@ struct Delivery {
     reply: v1::PuntReply,
 }
 
-/// A configuration on its way to the agents.
-#[derive(Debug)]
-struct Rollout {
-    deadline: Duration,
-    /// Id of the Configure and whose it is.
-    waiting: BTreeMap<u64, Session>,
-    missing: Vec<String>,
-}
-
 impl Nis {
     /// A service with this configuration and no agents.
     pub fn new(configuration: Arc<Configuration>, limits: Limits) -> Nis {
@@ -173,7 +165,7 @@ impl Nis {
             agents: BTreeMap::new(),
             attached: BTreeMap::new(),
             deliveries: BTreeMap::new(),
-            rollouts: BTreeMap::new(),
+            rollouts: Rollouts::default(),
             next_id: 1,
             next_expiry: Duration::ZERO,
             counters: Counters::default(),
@@ -211,10 +203,9 @@ impl Nis {
             .values()
             .next()
             .map(|delivery| delivery.deadline);
-        let rollouts = self.rollouts.values().map(|rollout| rollout.deadline);
         greetings
             .chain(oldest)
-            .chain(rollouts)
+            .chain(self.rollouts.deadline())
             .min()
             .unwrap_or(Duration::MAX)
             .min(self.next_expiry)
@@ -248,6 +239,8 @@ impl Nis {
             Event::Tick => {}
         }
         self.expire(now, &mut effects);
+        let finished = self.rollouts.finished();
+        effects.extend(finished.map(|(ticket, missing)| Effect::Confirmed { ticket, missing }));
         effects
     }
 
@@ -413,8 +406,7 @@ impl Nis {
             self.finish_delivery(ack.id, failure, effects);
         } else {
             // Of a Configure, or of a Deliver that was given up.
-            let failure = (!ack.error.is_empty()).then(|| format!("{}: {}", agent.host, ack.error));
-            self.finish_configure(ack.id, failure, effects);
+            self.rollouts.answered(ack.id, &agent.host, &ack.error);
         }
         Ok(())
     }
@@ -458,11 +450,7 @@ impl Nis {
         effects: &mut Vec<Effect>,
     ) {
         self.knowledge.configuration = Arc::clone(&configuration);
-        let mut rollout = Rollout {
-            deadline: now + self.limits.confirmation,
-            waiting: BTreeMap::new(),
-            missing: Vec::new(),
-        };
+        let mut waiting = BTreeMap::new();
         for (host, session) in self.attached.clone() {
             let Some(told) = messages::configure(&configuration, &host) else {
                 self.close(session, Refusal::HostRemoved(host), effects);
@@ -474,46 +462,18 @@ impl Nis {
             {
                 agent.told = told.clone();
                 self.next_id += 1;
-                rollout.waiting.insert(id, session);
+                waiting.insert(id, host);
                 let message = v1::Configure { id, ..told };
                 effects.push(send(session, nis_message::Message::Configure(message)));
             }
         }
-        let hosts: BTreeSet<&str> = configuration
-            .fabric
-            .hosts()
-            .iter()
-            .map(|host| &*host.name)
+        let hosts = configuration.fabric.hosts().iter();
+        let absent = hosts.filter(|host| !self.attached.contains_key(&*host.name));
+        let missing = absent
+            .map(|host| format!("{}: no agent is attached", host.name))
             .collect();
-        let absent = hosts
-            .into_iter()
-            .filter(|host| !self.attached.contains_key(*host));
-        rollout.missing = absent
-            .map(|host| format!("{host}: no agent is attached"))
-            .collect();
-        self.rollouts.insert(ticket, rollout);
-        self.finish_rollouts(effects);
-    }
-
-    fn finish_configure(&mut self, id: u64, failure: Option<String>, effects: &mut Vec<Effect>) {
-        for rollout in self.rollouts.values_mut() {
-            if rollout.waiting.remove(&id).is_some() {
-                rollout.missing.extend(failure);
-                break;
-            }
-        }
-        self.finish_rollouts(effects);
-    }
-
-    /// Reports the rollouts that nothing is missing from any more.
-    fn finish_rollouts(&mut self, effects: &mut Vec<Effect>) {
-        let done = self
-            .rollouts
-            .extract_if(.., |_, rollout| rollout.waiting.is_empty());
-        effects.extend(done.map(|(ticket, rollout)| Effect::Confirmed {
-            ticket,
-            missing: rollout.missing,
-        }));
+        let deadline = now + self.limits.confirmation;
+        self.rollouts.start(ticket, deadline, waiting, missing);
     }
 
     /// Everything that was due before `now`.
@@ -539,20 +499,7 @@ impl Nis {
         for session in silent.collect::<Vec<_>>() {
             self.close(session, Refusal::Silent(self.limits.greeting), effects);
         }
-        let late = self
-            .rollouts
-            .values_mut()
-            .filter(|rollout| rollout.deadline <= now);
-        for rollout in late {
-            for session in std::mem::take(&mut rollout.waiting).into_values() {
-                if let Some(Agent::Attached(agent)) = self.agents.get(&session) {
-                    rollout
-                        .missing
-                        .push(format!("{}: did not confirm in time", agent.host));
-                }
-            }
-        }
-        self.finish_rollouts(effects);
+        self.rollouts.expire(now);
         if self.next_expiry <= now {
             self.knowledge.connections.expire(now);
             self.knowledge.fragments.expire(now);
@@ -599,16 +546,7 @@ impl Nis {
             let text = format!("the agent of the receiver's host {} went away", agent.host);
             self.finish_delivery(id, Some(text), effects);
         }
-        for rollout in self.rollouts.values_mut() {
-            let before = rollout.waiting.len();
-            rollout.waiting.retain(|_, waiting| *waiting != session);
-            if rollout.waiting.len() < before {
-                rollout
-                    .missing
-                    .push(format!("{}: its agent went away", agent.host));
-            }
-        }
-        self.finish_rollouts(effects);
+        self.rollouts.gone(&agent.host);
     }
 
     fn new_id(&mut self) -> u64 {

@@ -19,5 +19,6 @@ pub mod error;
 pub mod events;
 mod messages;
 mod punts;
+mod rollouts;
 pub mod service;
 pub mod tasks;

@@ -173,7 +173,8 @@ fn second_hellos() {
 #[test]
 fn installed_flows_out_of_range() {
     let good = installed();
-    let cases: [(&str, fn(&mut v1::FlowEntry)); 10] = [
+    type Break = fn(&mut v1::FlowEntry);
+    let cases: [(&str, Break); 10] = [
         ("key: missing", |e| e.key = None),
         ("action: missing", |e| e.action = None),
         ("key.direction: 2 is no direction", |e| key(e).direction = 2),

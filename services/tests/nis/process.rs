@@ -1,13 +1,14 @@
 //! `flownic-cloud` as a process: start, stop, and what survives.
 
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use flownic_api::v1;
 use flownic_api::v1::virtual_networks_client::VirtualNetworksClient;
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
 use tonic::transport::Channel;
 
 use crate::fixture::TOML;
@@ -25,7 +26,8 @@ fn command_at(address: &str, data: &Path) -> Command {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     command
 }
 
@@ -36,13 +38,12 @@ struct Process {
 }
 
 impl Process {
-    fn start(mut command: Command) -> Process {
+    async fn start(mut command: Command) -> Process {
         // Nobody reads the log.
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).await.unwrap();
         let address = line
             .trim()
             .strip_prefix("ready nis on ")
@@ -57,41 +58,28 @@ impl Process {
             .unwrap()
     }
 
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap()
+    }
+
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
     }
 
-    fn wait(mut self) -> ExitStatus {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "the process does not end");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Usually it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    async fn wait(mut self) -> ExitStatus {
+        let end = tokio::time::timeout(Duration::from_secs(20), self.child.wait());
+        end.await.expect("the process ends").unwrap()
     }
 }
 
 /// Runs to its end: exit code and standard error.
-fn fail(mut command: Command) -> (Option<i32>, String) {
-    let mut child = command.spawn().unwrap();
-    let mut text = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut text)
-        .unwrap();
-    (child.wait().unwrap().code(), text)
+async fn fail(mut command: Command) -> (Option<i32>, String) {
+    let end = tokio::time::timeout(Duration::from_secs(20), command.output());
+    let output = end.await.expect("the process ends").unwrap();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
 }
 
 /// R1.5: configuration and versions are the same after a restart, and go on from there.
@@ -105,7 +93,7 @@ async fn a_restart_changes_nothing() {
     std::fs::write(&file, TOML).unwrap();
     let mut first = command(&data);
     first.arg("--network").arg(&file);
-    let process = Process::start(first);
+    let process = Process::start(first).await;
     let toml = TOML.replace("\"53\"", "\"54\"");
     let request = v1::ApplyRequest {
         source_name: "x".to_owned(),
@@ -128,9 +116,9 @@ async fn a_restart_changes_nothing() {
         .unwrap()
         .into_inner();
     process.signal(Signal::TERM);
-    assert_eq!(process.wait().code(), Some(0));
+    assert_eq!(process.wait().await.code(), Some(0));
 
-    let process = Process::start(command(&data));
+    let process = Process::start(command(&data)).await;
     let after = process
         .operator()
         .await
@@ -140,12 +128,12 @@ async fn a_restart_changes_nothing() {
         .into_inner();
     assert_eq!(after, before);
     process.signal(Signal::INT);
-    assert_eq!(process.wait().code(), Some(0));
+    assert_eq!(process.wait().await.code(), Some(0));
 
     // The file again: it differs from what was applied last, so it is applied.
     let mut third = command(&data);
     third.arg("--network").arg(&file);
-    let process = Process::start(third);
+    let process = Process::start(third).await;
     let after = process
         .operator()
         .await
@@ -164,7 +152,7 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
     let mut acknowledged = 0;
     for round in 0..4u32 {
-        let process = Process::start(command(directory.path()));
+        let process = Process::start(command(directory.path())).await;
         let mut operator = process.operator().await;
         let get = operator.get(v1::GetRequest {}).await.unwrap().into_inner();
         assert!(
@@ -179,9 +167,9 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
                 get.revision
             );
         }
-        let pid = Pid::from_child(&process.child);
-        std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(50 + 37 * u64::from(round)));
+        let pid = process.pid();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(50 + 37 * u64::from(round))).await;
             kill_process(pid, Signal::KILL).unwrap();
         });
         for port in 1.. {
@@ -199,7 +187,7 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
                 Err(_) => break,
             }
         }
-        assert_eq!(process.wait().code(), None, "killed");
+        assert_eq!(process.wait().await.code(), None, "killed");
     }
     assert!(acknowledged > 4, "{acknowledged}");
 }
@@ -212,7 +200,8 @@ async fn wrong_starts_say_why() {
         let mut command = command(&path("data"));
         command.arg("--network").arg(path("missing.toml"));
         command
-    });
+    })
+    .await;
     assert!(
         status == Some(3) && text.contains("missing.toml"),
         "{status:?}: {text}"
@@ -223,12 +212,13 @@ async fn wrong_starts_say_why() {
         let mut command = command(&path("data"));
         command.arg("--network").arg(path("bad.toml"));
         command
-    });
+    })
+    .await;
     assert_eq!(status, Some(1), "{text}");
     let line = 1 + TOML.lines().position(|line| line == "vni = 200").unwrap();
     assert!(text.contains(&format!("bad.toml:{line}:")), "{text}");
 
-    let running = Process::start(command(&path("data")));
+    let running = Process::start(command(&path("data"))).await;
     let get = running
         .operator()
         .await
@@ -237,19 +227,19 @@ async fn wrong_starts_say_why() {
         .unwrap()
         .into_inner();
     assert_eq!(get.revision, 0, "nothing of the bad file was kept");
-    let (status, text) = fail(command(&path("data")));
+    let (status, text) = fail(command(&path("data"))).await;
     assert!(
         status == Some(4) && text.contains("another process"),
         "{status:?}: {text}"
     );
 
-    let (status, text) = fail(command_at(&running.address, &path("other")));
+    let (status, text) = fail(command_at(&running.address, &path("other"))).await;
     assert!(
         status == Some(1) && text.contains(&running.address),
         "{status:?}: {text}"
     );
 
     std::fs::write(path("file"), "").unwrap();
-    let (status, text) = fail(command(&path("file")));
+    let (status, text) = fail(command(&path("file"))).await;
     assert_eq!(status, Some(1), "{text}");
 }
