@@ -68,7 +68,7 @@ fn tuple(key: &v1::FlowKey) -> Option<FlowTuple> {
 /// Rows of one tenant: alike conversations together, in the order of their first.
 pub(crate) fn tenant_report(played: &Played, flows: &Flows) -> TenantReport {
     let mut rows: Vec<(Row, Samples)> = Vec::new();
-    // ICMP errors of several conversations share an entry: it is counted with the first.
+    // Conversations may share an entry: it is counted with the first.
     let mut counted = HashSet::new();
     for outcome in &played.outcomes {
         let conversation = &played.script[outcome.index];
@@ -150,12 +150,14 @@ impl Samples {
     }
 }
 
-/// The flow of a step that can have an entry: no fragment, no neighbour discovery.
+/// The flow of a step that can have an entry: no fragment, no neighbour discovery, and no ICMP error,
+/// which the service decides about one by one, by the flow that it quotes.
 fn own_flow(step: &Step) -> Option<FlowTuple> {
     let frame = FlowTuple::from_frame(&step.frame).ok()?;
     let nd = frame.tuple.protocol == protocol::ICMPV6
         && (133..=137).contains(&(frame.tuple.src_port >> 8));
-    (frame.fragment.is_none() && !nd).then_some(frame.tuple)
+    let cached = frame.fragment.is_none() && !nd && !frame.tuple.is_icmp_error();
+    cached.then_some(frame.tuple)
 }
 
 fn label(conversation: &Conversation) -> (String, String) {

@@ -1,6 +1,7 @@
 //! `flownic demo`: everything at once on this machine, checked packet by packet.
 
 mod capture;
+mod live;
 mod measure;
 mod probe;
 mod processes;
@@ -25,12 +26,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use self::measure::{Flows, Played};
+use self::programs::Programs;
 use self::progress::Progress;
 use self::replay::{Pace, Vms};
 use self::report::{Check, File, Report};
 use self::script::Vm;
 use self::tenants::{Host, TRAFFIC, TWO_TENANTS, Tenant, port_of_vf, ports_of};
-use self::testbed::{Places, Testbed};
+use self::testbed::{Captures, Places, Testbed};
 use self::vm::Endpoint;
 use crate::cli::DemoOptions;
 use crate::error::Error;
@@ -41,6 +43,9 @@ const QUIET: Duration = Duration::from_millis(300);
 
 /// Runs the demo until it is done, or interrupted; no process outlives it.
 pub(crate) async fn run(options: DemoOptions, output: Output) -> Result<(), Error> {
+    if options.keep {
+        return demo(options, output).await;
+    }
     tokio::select! {
         result = demo(options, output) => result,
         _ = tokio::signal::ctrl_c() => Err(Error::Failed("interrupted; all processes are ended".into())),
@@ -48,6 +53,9 @@ pub(crate) async fn run(options: DemoOptions, output: Output) -> Result<(), Erro
 }
 
 async fn demo(options: DemoOptions, output: Output) -> Result<(), Error> {
+    if options.live {
+        live::require()?;
+    }
     let progress = Progress::new();
     let programs = programs::find(&options, |text| progress.say(text)).await?;
     let start = Instant::now();
@@ -57,24 +65,72 @@ async fn demo(options: DemoOptions, output: Output) -> Result<(), Error> {
             .map_err(|error| Error::Failed(format!("cannot change the configuration: {error}")))?,
         None => TWO_TENANTS.to_owned(),
     };
-    let vms = bind_vms(&places)?;
-    let ports = |host| vf_ports(&places, host);
-    let mut testbed = Testbed::start(places.clone(), programs, &network, ports, |text| {
-        progress.say(text)
-    })
-    .await?;
-
     let mut report = Report::default();
-    replay_recording(&options, &testbed, &vms, &progress, &mut report).await?;
+    if options.live {
+        live::run(
+            &options,
+            &places,
+            programs,
+            &network,
+            &progress,
+            &mut report,
+        )
+        .await?;
+    } else {
+        recorded(
+            &options,
+            &places,
+            programs,
+            &network,
+            &progress,
+            &mut report,
+        )
+        .await?;
+        report.files.extend(Host::ALL.map(|host| File {
+            what: format!("uplink of {}", host.name()),
+            path: places.capture(host).display().to_string(),
+        }));
+    }
+    report.files.push(File {
+        what: "logs, firmware, state".into(),
+        path: places.root.display().to_string(),
+    });
+    report.ok = report.checks.iter().all(|check| check.ok);
+    report.seconds = start.elapsed().as_secs_f64();
+    progress.finish();
+    output.print(&report, |report| report::text(report, output))?;
+    match report.ok {
+        true => Ok(()),
+        false => Err(Error::Failed(
+            "the demo found something wrong, see FAILED above".into(),
+        )),
+    }
+}
+
+/// The recording, then what may change and break, then the captures.
+async fn recorded(
+    options: &DemoOptions,
+    places: &Places,
+    programs: Programs,
+    network: &str,
+    progress: &Progress,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let vms = bind_vms(places)?;
+    let ports = |host| vf_ports(places, host);
+    let say = |text: &str| progress.say(text);
+    let captures = Some(Captures);
+    let mut testbed =
+        Testbed::start(places.clone(), programs, network, ports, captures, say).await?;
+    replay_recording(options, &testbed, &vms, progress, report).await?;
     testbed.check()?;
     let blue = &vms[&Tenant::Blue];
     report
         .checks
-        .extend(scenarios::run(&mut testbed, &network, blue, &progress).await?);
+        .extend(scenarios::run(&mut testbed, network, blue, progress).await?);
     testbed.check()?;
     if options.keep {
         progress.finish();
-        finish(&mut report, &places, start, output).await?;
         keep(&testbed).await;
     }
     progress.say("ending all processes");
@@ -85,17 +141,8 @@ async fn demo(options: DemoOptions, output: Output) -> Result<(), Error> {
             vec![error.to_string()],
         ));
     }
-    report.checks.push(uplink::check(&places).await);
-    progress.finish();
-    if !options.keep {
-        finish(&mut report, &places, start, output).await?;
-    }
-    match report.checks.iter().all(|check| check.ok) {
-        true => Ok(()),
-        false => Err(Error::Failed(
-            "the demo found something wrong, see FAILED above".into(),
-        )),
-    }
+    report.checks.push(uplink::check(places).await);
+    Ok(())
 }
 
 fn run_directory(options: &DemoOptions) -> Result<std::path::PathBuf, Error> {
@@ -231,28 +278,7 @@ fn check_unexpected(vms: &HashMap<Tenant, Vms>) -> Check {
     Check::new(wrong.is_empty(), what, wrong)
 }
 
-async fn finish(
-    report: &mut Report,
-    places: &Places,
-    start: Instant,
-    output: Output,
-) -> Result<(), Error> {
-    for host in Host::ALL {
-        report.files.push(File {
-            what: format!("uplink of {}", host.name()),
-            path: places.capture(host).display().to_string(),
-        });
-    }
-    report.files.push(File {
-        what: "logs, firmware, state".into(),
-        path: places.root.display().to_string(),
-    });
-    report.ok = report.checks.iter().all(|check| check.ok);
-    report.seconds = start.elapsed().as_secs_f64();
-    output.print(report, |report| report::text(report, output))
-}
-
-/// Leaves everything running for a look with the other commands.
+/// Leaves everything running for a look with the other commands, until Ctrl-C.
 async fn keep(testbed: &Testbed) {
     for host in Host::ALL {
         let servers = testbed.servers(host);
@@ -264,5 +290,5 @@ async fn keep(testbed: &Testbed) {
         );
     }
     eprintln!("everything is running until Ctrl-C");
-    std::future::pending::<()>().await;
+    let _ = tokio::signal::ctrl_c().await;
 }

@@ -1,5 +1,5 @@
-//! A flow of UDP packets that the demo makes itself: numbered, in one subnet, so that each arrives
-//! exactly as it was sent.
+//! A flow of packets that the demo makes itself: DNS queries, numbered, in one subnet, so that each
+//! arrives exactly as it was sent.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -116,12 +116,12 @@ impl Probe {
 
     fn frame(&self, number: u32) -> Vec<u8> {
         let mut datagram = Vec::new();
-        let payload = format!("packet {number:08}");
-        let length = 8 + payload.len() as u16;
+        let query = query(number);
+        let length = 8 + query.len() as u16;
         for field in [self.src_port, self.dst_port, length, 0] {
             datagram.extend(field.to_be_bytes());
         }
-        datagram.extend(payload.bytes());
+        datagram.extend(query);
         let sum = checksum::transport(IpAddr::V4(A), IpAddr::V4(B), protocol::UDP, &datagram);
         datagram[6..8].copy_from_slice(&sum.to_be_bytes());
 
@@ -139,4 +139,18 @@ impl Probe {
         frame.extend(datagram);
         frame
     }
+}
+
+/// A query for the address of `n<number>.example` (RFC 1035 §4.1).
+fn query(number: u32) -> Vec<u8> {
+    const RECURSION_DESIRED: u8 = 1;
+    let mut query = Vec::new();
+    query.extend((number as u16).to_be_bytes());
+    query.extend([RECURSION_DESIRED, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    for label in [format!("n{number:08}").as_str(), "example", ""] {
+        query.push(label.len() as u8);
+        query.extend(label.bytes());
+    }
+    query.extend([0, 1, 0, 1]);
+    query
 }

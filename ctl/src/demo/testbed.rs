@@ -89,6 +89,10 @@ impl Places {
     }
 }
 
+/// Record the uplinks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Captures;
+
 /// Both hosts and the service, running.
 pub(crate) struct Testbed {
     /// Where its files are.
@@ -96,6 +100,7 @@ pub(crate) struct Testbed {
     programs: Programs,
     nis_port: u16,
     agent_ports: [u16; 2],
+    captures: Option<Captures>,
     nis: Option<Process>,
     agents: [Option<Process>; 2],
     nics: [Option<Process>; 2],
@@ -103,12 +108,14 @@ pub(crate) struct Testbed {
 
 impl Testbed {
     /// Compiles the firmware, starts everything, applies `network` and waits until both NICs are
-    /// configured. `vf_ports` says what is behind the VFs of a host.
+    /// configured. `vf_ports` says what is behind the VFs of a host; without `captures` the uplinks
+    /// are not recorded.
     pub(crate) async fn start(
         places: Places,
         programs: Programs,
         network: &str,
         vf_ports: impl Fn(Host) -> Vec<String>,
+        captures: Option<Captures>,
         say: impl Fn(&str),
     ) -> Result<Testbed, Error> {
         let mut testbed = Testbed {
@@ -116,6 +123,7 @@ impl Testbed {
             programs,
             nis_port: free_port()?,
             agent_ports: [free_port()?, free_port()?],
+            captures,
             nis: None,
             agents: [None, None],
             nics: [None, None],
@@ -189,9 +197,11 @@ impl Testbed {
             .arg(places.root.join("flownic.json"))
             .arg("--p4info")
             .arg(places.root.join("flownic.p4info.json"))
-            .args(["--device", &places.device(host), "--port", &uplink])
-            .arg("--capture")
-            .arg(format!("0={}", places.capture(host).display()));
+            .args(["--device", &places.device(host), "--port", &uplink]);
+        if self.captures.is_some() {
+            let capture = format!("0={}", places.capture(host).display());
+            command.args(["--capture", &capture]);
+        }
         for port in vf_ports {
             command.args(["--port", &port]);
         }
