@@ -82,7 +82,6 @@ impl Bmv2 {
         let mut command = Command::new("simple_switch");
         command.args(["--thrift-port", &thrift.to_string()]);
         command.args(["--device-id", &(thrift % 1000).to_string()]);
-        command.args(["--notifications-addr", &ipc(&directory, "n")]);
         let mut open = BTreeMap::new();
         for &number in ports {
             let name = format!("fb{thrift}p{number}");
@@ -258,12 +257,12 @@ impl Target for Bmv2 {
         };
         let line = format!("counter_read {} {index}", counter.preamble.name);
         let answer = self.cli.ask(&line)?;
-        let number = |key: &str| {
-            let (_, rest) = answer.split_once(key)?;
-            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-            rest[..end].parse().ok()
+        // NAME[INDEX]= (BYTES bytes, PACKETS packets)
+        let number = |unit: &str| {
+            let (front, _) = answer.split_once(unit)?;
+            front.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
         };
-        match (number("packets="), number("bytes=")) {
+        match (number(" packets"), number(" bytes")) {
             (Some(packets), Some(bytes)) => Ok(CounterData { packets, bytes }),
             _ => Err(TargetError(format!("{line}: {answer}"))),
         }
@@ -388,10 +387,6 @@ impl Drop for Cli {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn ipc(directory: &tempfile::TempDir, name: &str) -> String {
-    format!("ipc://{}", directory.path().join(name).display())
 }
 
 /// A TCP port that nobody uses now.

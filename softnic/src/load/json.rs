@@ -131,6 +131,11 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// A truth value; p4c writes 0 or 1 in some places.
+    pub(crate) fn truth(&self) -> Result<bool, LoadError> {
+        self.value.as_u64().map_or_else(|| self.bool(), |number| Ok(number != 0))
+    }
+
     /// `true` only if present and true.
     pub(crate) fn flag(&self, key: &str) -> Result<bool, LoadError> {
         self.opt(key).map_or(Ok(false), |flag| flag.bool())

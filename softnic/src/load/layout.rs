@@ -283,7 +283,7 @@ fn header_type(json: &Json<'_>) -> Result<HeaderType, LoadError> {
             return field.fail("a field is a name and a width");
         };
         let name = name.str()?.to_owned();
-        let signed = rest.first().map_or(Ok(false), Json::bool)?;
+        let signed = rest.first().map_or(Ok(false), Json::truth)?;
         if width.str().is_ok_and(|width| width == "*") {
             if varbit.is_some() {
                 return field.fail("a second variable-length field");

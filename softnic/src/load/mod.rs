@@ -294,12 +294,6 @@ fn directory(
             directory.tables.push((table.schema.id, at as u16));
         }
     }
-    for table in &p4info.tables {
-        let name = &table.preamble.name;
-        if !tables.iter().any(|known| known.schema.id == table.preamble.id) {
-            return root.fail(format!("P4Info has a table {name}, the program has not"));
-        }
-    }
     for register in &p4info.registers {
         let name = &register.preamble.name;
         match symbols.registers.get(name) {

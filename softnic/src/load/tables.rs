@@ -113,7 +113,8 @@ fn describe(
     field: &mut FieldSchema,
     info: &p4info::MatchField,
 ) -> Result<(), LoadError> {
-    if info.bitwidth != field.width {
+    // P4Info has no width for types without one, as `error`.
+    if info.bitwidth != field.width && info.bitwidth != 0 {
         let (here, there) = (field.width, info.bitwidth);
         return json.fail(format!("field {} has {here} bits, in P4Info {there}", info.name));
     }
@@ -222,7 +223,7 @@ fn describe_action(
         ));
     }
     for (param, &bits) in action.params.iter().zip(&definition.params) {
-        if param.bitwidth != bits.width {
+        if param.bitwidth != bits.width && param.bitwidth != 0 {
             return json.fail(format!(
                 "action {name}, parameter {} has {} bits, in P4Info {}",
                 param.name, bits.width, param.bitwidth
