@@ -148,6 +148,7 @@ mod tests {
         0x02, 0x00,
     ];
 
+    /// R3.2: a header is written as the RFC draws it, and read back.
     #[test]
     fn construct_and_deconstruct() {
         let mut bytes = Vec::new();
@@ -161,6 +162,7 @@ mod tests {
         assert!(packet.payload().is_empty());
     }
 
+    /// R3.2: options are found one by one, critical ones marked.
     #[test]
     fn options() {
         let packet = Packet::new_checked(WITH_OPTIONS).unwrap();
@@ -179,6 +181,7 @@ mod tests {
         assert_eq!(packet.payload(), [2, 0]);
     }
 
+    /// R3.2: headers that cannot be are refused.
     #[test]
     fn bad_headers() {
         let wrong = |at: usize, value: u8| {

@@ -59,6 +59,7 @@ pub fn emit(packet: &mut Vec<u8>, vni: u32) {
 mod tests {
     use super::*;
 
+    /// R3.2: a header is written as the RFC draws it, and read back.
     #[test]
     fn construct_and_deconstruct() {
         let mut bytes = Vec::new();
@@ -70,6 +71,7 @@ mod tests {
         assert_eq!(packet.payload(), [1, 2]);
     }
 
+    /// R3.2: headers that cannot be are refused.
     #[test]
     fn bad_headers() {
         assert!(Packet::new_checked([0x08, 0, 0, 0, 0, 0, 1]).is_err());

@@ -576,6 +576,31 @@ fn r1_9_stateless_rule_permits_no_reply() {
     assert_eq!(denied(&run(&B, &answer)), DropReason::SecurityEgress);
 }
 
+/// R1.9: with stateless rules for both directions each flow stands for itself: no connection, no
+/// entries for the other direction.
+#[test]
+fn r1_9_stateless_both_ways() {
+    let allow = "action = \"allow\"\n";
+    let stateless = testing::TOML.replace(allow, &format!("{allow}stateful = false\n"));
+    // The UDP rule says so already.
+    let stateless = stateless.replace("    stateful = false\n", "");
+    let open = stateless.replacen(
+        "name = \"a\"\n  host = \"host-a\"\n  vf = 8\n  mac = \"02:00:00:00:00:0a\"\n",
+        "name = \"a\"\n  host = \"host-a\"\n  vf = 8\n  mac = \"02:00:00:00:00:0a\"\n  groups = [\"open\"]\n",
+        1,
+    );
+    let fabric = testing::compile(&testing::parse(&open));
+    let tuple = tcp("10.0.0.10", 40000, "10.0.0.20", 80);
+    let there = evaluate(&fabric, &RED_A, &packet(tuple, MAC_A, MAC_B));
+    path(&there);
+    assert_eq!(there.established, None);
+    assert_eq!((there.sender.len(), there.receiver.len()), (1, 1));
+    let back = packet(tuple.reverse().unwrap(), MAC_B, MAC_A);
+    let back = evaluate(&fabric, &RED_B, &back);
+    path(&back);
+    assert!(back.sender.iter().all(|entry| !entry.reply));
+}
+
 /// R1.9: an unasked echo reply does not open the way for echo requests.
 #[test]
 fn r1_9_answers_start_no_connection() {
