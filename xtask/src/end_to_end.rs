@@ -12,11 +12,11 @@ pub fn run() -> Outcome {
     }
     report::run(
         report::cargo()
-            .args(["run", "--locked", "--release", "--", "demo", "--keep", "--dir"])
+            .args(["run", "--locked", "--release", "--", "demo", "--dir"])
             .arg(&folder),
     )?;
     for uplink in ["host-a", "host-b"] {
-        inspect(&folder.join(format!("{uplink}-uplink.pcapng")))?;
+        inspect(&folder.join(format!("uplink-{uplink}.pcapng")))?;
     }
     Ok(())
 }
