@@ -107,6 +107,8 @@ pub struct Counters {
 pub struct Nis {
     limits: Limits,
     knowledge: Knowledge,
+    /// Streams that have not said everything about themselves yet.
+    greetings: BTreeMap<Session, Greeting>,
     agents: BTreeMap<Session, Agent>,
     /// Attached agents by host.
     attached: BTreeMap<String, Session>,
@@ -118,23 +120,23 @@ pub struct Nis {
     counters: Counters,
 }
 
+/// Flows that a NIC may claim to hold: both flow tables, full.
+const MAX_INSTALLED: usize = 2 << 20;
+
 /// Time between two looks for idle connections. They count as forgotten before; this frees memory.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The other end of a stream.
+/// A stream before the last Hello.
 #[derive(Debug)]
-enum Agent {
-    /// Has not said everything about itself yet.
-    Greeting {
-        deadline: Duration,
-        host: Option<String>,
-        installed: Vec<Installed>,
-    },
-    Attached(Attached),
+struct Greeting {
+    deadline: Duration,
+    host: Option<String>,
+    installed: Vec<Installed>,
 }
 
+/// The other end of a stream that has attached.
 #[derive(Debug)]
-struct Attached {
+struct Agent {
     host: String,
     last_punt: u64,
     /// Its punts that wait for another agent.
@@ -162,6 +164,7 @@ impl Nis {
                 fragments: Fragments::default(),
             },
             limits,
+            greetings: BTreeMap::new(),
             agents: BTreeMap::new(),
             attached: BTreeMap::new(),
             deliveries: BTreeMap::new(),
@@ -194,10 +197,7 @@ impl Nis {
 
     /// When [`Event::Tick`] is due next, if nothing else happens.
     pub fn deadline(&self) -> Duration {
-        let greetings = self.agents.values().filter_map(|agent| match agent {
-            Agent::Greeting { deadline, .. } => Some(*deadline),
-            Agent::Attached(_) => None,
-        });
+        let greetings = self.greetings.values().map(|greeting| greeting.deadline);
         let oldest = self
             .deliveries
             .values()
@@ -217,12 +217,12 @@ impl Nis {
         match event {
             Event::Opened(session) => {
                 let deadline = now + self.limits.greeting;
-                let agent = Agent::Greeting {
+                let greeting = Greeting {
                     deadline,
                     host: None,
                     installed: Vec::new(),
                 };
-                self.agents.insert(session, agent);
+                self.greetings.insert(session, greeting);
             }
             Event::Message(session, message) => {
                 if let Err(refusal) = self.message(now, session, message, &mut effects) {
@@ -252,7 +252,7 @@ impl Nis {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         // Messages may be under way when a stream is closed from here.
-        if !self.agents.contains_key(&session) {
+        if !self.is_open(session) {
             return Ok(());
         }
         match message.message {
@@ -270,12 +270,9 @@ impl Nis {
         hello: v1::Hello,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let (name, installed) = match self.agents.get_mut(&session) {
-            Some(Agent::Greeting {
-                host, installed, ..
-            }) => (host, installed),
-            Some(Agent::Attached(agent)) => return Err(Refusal::SecondHello(agent.host.clone())),
-            None => return Ok(()),
+        let Some(greeting) = self.greetings.get_mut(&session) else {
+            let host = self.agents.get(&session).map(|agent| agent.host.clone());
+            return Err(Refusal::SecondHello(host.unwrap_or_default()));
         };
         let configuration = &self.knowledge.configuration;
         let Some(mut told) = messages::configure(configuration, &hello.host) else {
@@ -286,34 +283,38 @@ impl Nis {
                 known,
             });
         };
-        if name.as_ref().is_some_and(|name| *name != hello.host) {
-            return Err(Refusal::SecondHello(name.clone().unwrap_or_default()));
+        if let Some(host) = greeting.host.as_ref().filter(|host| **host != hello.host) {
+            return Err(Refusal::SecondHello(host.clone()));
+        }
+        if greeting.installed.len() + hello.installed.len() > MAX_INSTALLED {
+            let what = format!("more than {MAX_INSTALLED} flows, no NIC holds that many");
+            return Err(Malformed::new("hello: installed", what).into());
         }
         for (number, entry) in hello.installed.iter().enumerate() {
             let flow = messages::installed(entry)
                 .map_err(|error| error.within(&format!("hello: installed[{number}]")))?;
-            installed.push(flow);
+            greeting.installed.push(flow);
         }
         if hello.more {
-            *name = Some(hello.host);
+            greeting.host = Some(hello.host);
             return Ok(());
         }
 
-        let installed = std::mem::take(installed);
-        for flow in &installed {
+        let greeting = self.greetings.remove(&session);
+        for flow in greeting.iter().flat_map(|greeting| &greeting.installed) {
             self.knowledge.restore(now, &hello.host, flow);
         }
         if let Some(&older) = self.attached.get(&hello.host) {
             self.close(older, Refusal::Replaced(hello.host.clone()), effects);
         }
         self.attached.insert(hello.host.clone(), session);
-        let agent = Attached {
+        let agent = Agent {
             host: hello.host,
             last_punt: 0,
             pending: 0,
             told: told.clone(),
         };
-        self.agents.insert(session, Agent::Attached(agent));
+        self.agents.insert(session, agent);
         told.id = self.new_id();
         effects.push(send(session, nis_message::Message::Configure(told)));
         Ok(())
@@ -326,7 +327,7 @@ impl Nis {
         punt: v1::Punt,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let Some(Agent::Attached(agent)) = self.agents.get_mut(&session) else {
+        let Some(agent) = self.agents.get_mut(&session) else {
             return Err(Refusal::NotGreeted("Punt"));
         };
         if punt.id <= agent.last_punt {
@@ -339,11 +340,10 @@ impl Nis {
         let punt = messages::punt(punt)?;
         agent.last_punt = punt.id;
         self.counters.punts += 1;
-        *self
-            .counters
-            .punts_by_host
-            .entry(agent.host.clone())
-            .or_default() += 1;
+        match self.counters.punts_by_host.get_mut(&agent.host) {
+            Some(count) => *count += 1,
+            None => drop(self.counters.punts_by_host.insert(agent.host.clone(), 1)),
+        }
         if agent.pending >= self.limits.pending {
             let text = "too many punts of this host wait for other hosts";
             let reply = dropped_reply(punt.id, DropReason::PuntQueueFull, text);
@@ -388,7 +388,7 @@ impl Nis {
         ack: v1::Ack,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let Some(Agent::Attached(agent)) = self.agents.get(&session) else {
+        let Some(agent) = self.agents.get(&session) else {
             return Err(Refusal::NotGreeted("Ack"));
         };
         if ack.id == 0 || ack.id >= self.next_id {
@@ -416,7 +416,7 @@ impl Nis {
         let Some(delivery) = self.deliveries.remove(&id) else {
             return;
         };
-        let Some(Agent::Attached(sender)) = self.agents.get_mut(&delivery.sender) else {
+        let Some(sender) = self.agents.get_mut(&delivery.sender) else {
             return;
         };
         sender.pending -= 1;
@@ -457,7 +457,7 @@ impl Nis {
                 continue;
             };
             let id = self.next_id;
-            if let Some(Agent::Attached(agent)) = self.agents.get_mut(&session)
+            if let Some(agent) = self.agents.get_mut(&session)
                 && agent.told != told
             {
                 agent.told = told.clone();
@@ -490,12 +490,10 @@ impl Nis {
             self.finish_delivery(id, Some(text), effects);
         }
         let silent = self
-            .agents
+            .greetings
             .iter()
-            .filter_map(|(&session, agent)| match agent {
-                Agent::Greeting { deadline, .. } if *deadline <= now => Some(session),
-                _ => None,
-            });
+            .filter(|(_, greeting)| greeting.deadline <= now);
+        let silent = silent.map(|(&session, _)| session);
         for session in silent.collect::<Vec<_>>() {
             self.close(session, Refusal::Silent(self.limits.greeting), effects);
         }
@@ -513,14 +511,16 @@ impl Nis {
             .deliveries
             .get(&delivery)
             .map(|delivery| delivery.receiver);
-        match receiver.and_then(|session| self.agents.get(&session)) {
-            Some(Agent::Attached(agent)) => &agent.host,
-            _ => "",
-        }
+        let agent = receiver.and_then(|session| self.agents.get(&session));
+        agent.map_or("", |agent| &agent.host)
+    }
+
+    fn is_open(&self, session: Session) -> bool {
+        self.agents.contains_key(&session) || self.greetings.contains_key(&session)
     }
 
     fn close(&mut self, session: Session, refusal: Refusal, effects: &mut Vec<Effect>) {
-        if self.agents.contains_key(&session) {
+        if self.is_open(session) {
             effects.push(Effect::Close(session, refusal));
             self.detach(session, effects);
         }
@@ -528,7 +528,8 @@ impl Nis {
 
     /// Forgets a stream and answers those that waited for it.
     fn detach(&mut self, session: Session, effects: &mut Vec<Effect>) {
-        let Some(Agent::Attached(agent)) = self.agents.remove(&session) else {
+        self.greetings.remove(&session);
+        let Some(agent) = self.agents.remove(&session) else {
             return;
         };
         if self.attached.get(&agent.host) == Some(&session) {
