@@ -6,6 +6,7 @@
 //! and carry the command's id. At most `ADMIN_SIZE` commands are in flight; so neither queue overflows.
 //! Queue memory is zero when the function is enabled.
 
+use crate::codes::codes;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -88,38 +89,9 @@ const _: () = assert!(size_of::<CompletionTail>() == COMPLETION_LEN - TAIL_OFFSE
 /// Cursor of a read that reached the end.
 pub const CURSOR_END: u64 = u64::MAX;
 
-/// Declares an enumeration of codes with its meaning, so that it can be printed in the data sheet.
-macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $code:literal $meaning:literal;)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[repr(u16)]
-        pub enum $name {
-            $(#[doc = $meaning] $variant = $code,)*
-        }
-
-        impl $name {
-            /// Every value, in order of code.
-            pub const ALL: &[$name] = &[$($name::$variant),*];
-
-            /// The value with this code, if it is one.
-            pub fn from_code(code: u16) -> Option<Self> {
-                Self::ALL.iter().copied().find(|&value| value as u16 == code)
-            }
-
-            /// What it means.
-            pub const fn meaning(self) -> &'static str {
-                match self {
-                    $($name::$variant => $meaning,)*
-                }
-            }
-        }
-    };
-}
-
 codes! {
     /// What a command does.
-    Opcode {
+    Opcode: u16 {
         Nop = 0 "Nothing: shows that the device lives.";
         Identify = 1 "Output: `Identity`.";
         ReadP4Info = 2 "Output: bytes of the P4Info (protobuf JSON) from `cursor` on. Completion: next cursor.";
@@ -133,7 +105,7 @@ codes! {
 
 codes! {
     /// How a command ended. A batch whose updates were refused is a success: its results say so.
-    Status {
+    Status: u16 {
         Success = 0 "Done; for a batch: the results say what was done.";
         BadOpcode = 1 "Unknown opcode.";
         BadField = 2 "A reserved field or flag is not zero, or a length is over its limit.";

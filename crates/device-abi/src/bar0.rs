@@ -5,6 +5,7 @@
 //! reads all ones, writes nothing and counts in [`BAD_ACCESSES`]. All ones in [`MAGIC`] mean that
 //! the device is gone.
 
+use crate::codes::codes;
 use crate::register::registers;
 
 registers! {
@@ -59,39 +60,22 @@ pub const CONTROL_ENABLE: u32 = 1 << 0;
 /// [`CONTROL`]: resets the function as function level reset does; reads zero.
 pub const CONTROL_RESET: u32 = 1 << 1;
 
-/// Why [`STATUS_ERROR`] is set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Fault {
-    /// A size is not a power of two or out of its limits, or a base is not aligned.
-    BadSetup = 1,
-    /// A ring is not in memory that the device can reach with the rights it needs.
-    RingUnreachable = 2,
-    /// The command register does not allow DMA.
-    BusMasterOff = 3,
-    /// [`DRIVER_FEATURES`] names a feature that the device lacks.
-    UnknownFeature = 4,
-    /// A doorbell is ahead of its ring by more than the ring's size.
-    DoorbellCorrupt = 5,
+codes! {
+    /// Why [`STATUS_ERROR`] is set.
+    Fault: u8 {
+        BadSetup = 1 "A size is not a power of two or out of its limits, or a base is not aligned.";
+        RingUnreachable = 2 "A ring is not in memory that the device can reach with the rights it needs.";
+        BusMasterOff = 3 "The command register does not allow DMA.";
+        UnknownFeature = 4 "DRIVER_FEATURES names a feature that the device lacks.";
+        DoorbellCorrupt = 5 "A doorbell is ahead of its ring by more than the ring's size.";
+    }
 }
 
 impl Fault {
-    /// Every fault, in order of code.
-    pub const ALL: [Fault; 5] = [
-        Fault::BadSetup,
-        Fault::RingUnreachable,
-        Fault::BusMasterOff,
-        Fault::UnknownFeature,
-        Fault::DoorbellCorrupt,
-    ];
-
     /// The fault that a [`STATUS`] reports; `None`: no error, or a code of a later version.
     pub fn from_status(status: u32) -> Option<Fault> {
-        let code = (status >> 8) as u8;
         let error = status & STATUS_ERROR != 0;
-        Self::ALL
-            .into_iter()
-            .find(|&fault| error && fault as u8 == code)
+        Self::from_code((status >> 8) as u8).filter(|_| error)
     }
 
     /// The bits that report the fault in [`STATUS`].
@@ -124,7 +108,7 @@ mod tests {
 
     #[test]
     fn faults_survive_the_status_register() {
-        for fault in Fault::ALL {
+        for &fault in Fault::ALL {
             assert_eq!(
                 Fault::from_status(fault.to_status() | STATUS_READY),
                 Some(fault)

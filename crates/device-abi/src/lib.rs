@@ -24,6 +24,7 @@ pub mod admin;
 pub mod bar0;
 pub mod bar2;
 pub mod batch;
+mod codes;
 pub mod pci;
 pub mod register;
 pub mod ring;

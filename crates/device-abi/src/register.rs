@@ -76,11 +76,14 @@ pub(crate) const fn check(registers: &[Register]) {
             "registers overlap or are not in order"
         );
         assert!(
-            register.width == 4 || register.width % 8 == 0,
+            register.width == 4 || register.width.is_multiple_of(8),
             "width is 4 or a multiple of 8"
         );
         let alignment = if register.width == 4 { 4 } else { 8 };
-        assert!(register.offset % alignment == 0, "register is not aligned");
+        assert!(
+            register.offset.is_multiple_of(alignment),
+            "register is not aligned"
+        );
         end = register.end();
         i += 1;
     }

@@ -19,6 +19,7 @@
 //! The device completes it by one aligned 8-byte write at offset 8 with PHASE = `phase(index, size)`;
 //! from then on descriptor and buffer are the driver's again.
 
+use crate::codes::codes;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -59,32 +60,13 @@ const _: () = assert!(size_of::<DescriptorCompletion>() == 8);
 /// Says whose turn it is, see the module.
 pub const FLAG_PHASE: u16 = 1 << 0;
 
-/// What became of a descriptor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u16)]
-pub enum DescriptorStatus {
-    /// Done.
-    Success = 0,
-    /// The buffer is not in memory that the device can reach with the rights it needs.
-    DmaFault = 1,
-    /// Punt: the packet is longer than the buffer, it is lost. Inject: 0 or more than `MAX_PACKET`.
-    BadLength = 2,
-    /// A flag that is not defined, or a wrong phase.
-    BadFlags = 3,
-}
-
-impl DescriptorStatus {
-    /// Every status, in order of code.
-    pub const ALL: [DescriptorStatus; 4] = [
-        Self::Success,
-        Self::DmaFault,
-        Self::BadLength,
-        Self::BadFlags,
-    ];
-
-    /// The status with this code, if it is one.
-    pub fn from_code(code: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|&status| status as u16 == code)
+codes! {
+    /// What became of a descriptor.
+    DescriptorStatus: u16 {
+        Success = 0 "Done.";
+        DmaFault = 1 "The buffer is not in memory that the device can reach with the rights it needs.";
+        BadLength = 2 "Punt: the packet is longer than the buffer; it is lost. Inject: 0 or more than MAX_PACKET.";
+        BadFlags = 3 "A flag that is not defined, or the phase of another lap.";
     }
 }
 
