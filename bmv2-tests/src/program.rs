@@ -37,6 +37,21 @@ pub enum ProgramError {
 }
 
 impl Program {
+    /// The firmware of this repository, by our compiler; or what [`PROGRAM_VARIABLE`] names.
+    ///
+    /// # Errors
+    /// It does not compile, or the files cannot be read.
+    pub fn flownic() -> Result<Program, ProgramError> {
+        if let Some(directory) = std::env::var_os(PROGRAM_VARIABLE) {
+            let directory = PathBuf::from(directory);
+            return Program::read(
+                &directory.join("flownic.json"),
+                &directory.join("flownic.p4info.json"),
+            );
+        }
+        Err(ProgramError::Compile("the compiler is not there yet".into()))
+    }
+
     /// From files of any compiler.
     ///
     /// # Errors
