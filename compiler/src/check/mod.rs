@@ -17,7 +17,8 @@ mod types;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-pub(crate) use annotations::{control_plane_name, text as annotation_text};
+pub(crate) use annotations::{control_plane_name, number as annotation_number, text as annotation_text};
+pub(crate) use constants::mask;
 
 use crate::ast::{Decl, Ident, Name};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};

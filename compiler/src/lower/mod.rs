@@ -1,0 +1,196 @@
+//! From the checked program to bmv2: controls are joined into one graph for each pipeline,
+//! structures become fields, calls become the steps of their actions.
+
+mod actions;
+mod checksums;
+mod code;
+mod control;
+mod deparser;
+mod entries;
+mod externs;
+mod numbers;
+mod parser;
+mod storage;
+mod tables;
+mod values;
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use flownic_pipeline::bmv2;
+
+use crate::diagnostics::{Code, Diagnostics};
+use crate::elaborate::{BlockOf, Design};
+use crate::hir::{ActionId, Param, Program, VarId};
+use crate::source::Span;
+use crate::types::Type;
+pub(crate) use actions::children;
+use storage::{Place, Slot};
+
+/// Makes the bmv2 program. Errors are among the messages.
+pub(crate) fn run(
+    program: &Program,
+    design: &Design,
+    source: &str,
+    messages: &mut Diagnostics,
+) -> bmv2::Program {
+    let mut lowerer = Lowerer {
+        program,
+        design,
+        messages,
+        out: bmv2::Program::default(),
+        scalars: Vec::new(),
+        names: HashSet::new(),
+        slots: HashMap::new(),
+        storage: HashMap::new(),
+        header_types: HashMap::new(),
+        block: 0,
+        mentions: HashMap::new(),
+        inlining: Vec::new(),
+        table_actions: HashMap::new(),
+        table_nodes: HashMap::new(),
+        nodes: Vec::new(),
+        applied: HashSet::new(),
+    };
+    lowerer.program(source);
+    lowerer.out
+}
+
+struct Lowerer<'a> {
+    program: &'a Program,
+    design: &'a Design,
+    messages: &'a mut Diagnostics,
+    out: bmv2::Program,
+    /// Fields of the one metadata header that holds variables.
+    scalars: Vec<bmv2::FieldType>,
+    /// Names of fields, headers, actions and nodes that are taken.
+    names: HashSet<String>,
+    /// What variables and parameters are at the moment.
+    slots: HashMap<VarId, Slot>,
+    /// Where the variables of each block are.
+    storage: HashMap<(usize, VarId), Rc<Place>>,
+    /// Header types that are written, by the identity of the source type.
+    header_types: HashMap<*const crate::types::Record, String>,
+    /// The block whose statements are being lowered.
+    block: usize,
+    /// Variables that an action's body uses.
+    mentions: HashMap<ActionId, Rc<HashSet<VarId>>>,
+    /// Actions that are being inlined.
+    inlining: Vec<ActionId>,
+    /// Written actions: by object; `None` block for global ones.
+    table_actions: HashMap<(Option<usize>, ActionId), (u32, String)>,
+    /// Tables that are in the graph, with their next nodes.
+    table_nodes: HashMap<usize, control::Applied>,
+    nodes: Vec<control::Node>,
+    /// Controls that are in the graph.
+    applied: HashSet<usize>,
+}
+
+impl Lowerer<'_> {
+    fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {
+        self.messages.error(code, span, message);
+    }
+
+    fn unsupported(&mut self, span: Span, what: &str) {
+        let message = format!("{what} is not supported yet");
+        self.error(Code::Unsupported, span, message);
+    }
+
+    /// A name that nothing else has.
+    fn unique(&mut self, wanted: &str) -> String {
+        let mut name = wanted.to_owned();
+        let mut number = 0;
+        while !self.names.insert(name.clone()) {
+            name = format!("{wanted}_{number}");
+            number += 1;
+        }
+        name
+    }
+
+    fn program(&mut self, source: &str) {
+        let [parser, verify, ingress, egress, compute, deparser] = self.design.roles[..] else {
+            return;
+        };
+        self.out.program = Some(source.to_owned());
+        self.out.meta = bmv2::Meta {
+            version: bmv2::VERSION,
+            compiler: Some("flownic-p4c".to_owned()),
+        };
+        self.errors();
+        for reserved in ["scalars", "standard_metadata"] {
+            self.names.insert(reserved.to_owned());
+        }
+        let roots = self.roots(ingress);
+        self.extern_arrays();
+        self.bind_role(parser, &[None, Some(0), Some(1), Some(2)], &roots);
+        self.parser(parser);
+        self.bind_role(verify, &[Some(0), Some(1)], &roots);
+        self.checksums(verify, false);
+        self.bind_role(ingress, &[Some(0), Some(1), Some(2)], &roots);
+        self.pipeline(ingress, "ingress");
+        self.bind_role(egress, &[Some(0), Some(1), Some(2)], &roots);
+        self.pipeline(egress, "egress");
+        self.bind_role(compute, &[Some(0), Some(1)], &roots);
+        self.checksums(compute, true);
+        self.bind_role(deparser, &[None, Some(0)], &roots);
+        self.deparser(deparser);
+        self.finish_storage();
+    }
+
+    fn errors(&mut self) {
+        let numbered = self.program.errors.iter().enumerate();
+        self.out.errors = numbered
+            .map(|(number, name)| (name.to_string(), number as u32))
+            .collect();
+    }
+
+    /// Number of an error.
+    fn error_number(&self, name: &str) -> u32 {
+        let found = self.program.errors.iter().position(|e| &**e == name);
+        found.unwrap_or(0) as u32
+    }
+
+    fn params(&self, block: usize) -> &[Param] {
+        match self.design.blocks[block].of {
+            BlockOf::Control(control) => &self.program.control(control).params,
+            BlockOf::Parser(parser) => &self.program.parser(parser).params,
+        }
+    }
+
+    /// Headers, user metadata and standard metadata, as the ingress control declares them.
+    fn roots(&mut self, ingress: usize) -> Vec<Rc<Place>> {
+        let params = self.params(ingress).to_vec();
+        let mut roots = Vec::new();
+        for (param, name) in params.iter().zip(["", "userMetadata", "standard_metadata"]) {
+            let ty = self.program.var(param.var).ty.clone();
+            roots.push(match name {
+                "" => self.headers_root(&ty),
+                _ => self.metadata_root(&ty, name),
+            });
+        }
+        roots
+    }
+
+    fn bind_role(&mut self, block: usize, which: &[Option<usize>], roots: &[Rc<Place>]) {
+        self.slots.clear();
+        let params = self.params(block).to_vec();
+        for (param, root) in params.iter().zip(which) {
+            let place = root.and_then(|at| roots.get(at).cloned());
+            let place = place.unwrap_or_else(|| Rc::new(Place::Nothing));
+            self.slots.insert(param.var, Slot::Place(place));
+        }
+        self.enter(block);
+    }
+
+    /// Makes a block's constants known and puts its variables in place.
+    fn enter(&mut self, block: usize) {
+        self.block = block;
+        for (var, value) in &self.design.blocks[block].constants {
+            self.slots.insert(*var, Slot::Constant(Rc::new(value.clone())));
+        }
+    }
+
+    fn ty(&self, var: VarId) -> &Type {
+        &self.program.var(var).ty
+    }
+}
