@@ -32,7 +32,7 @@ const TOOLS: [(&str, &str); 5] = [
     ("iperf3", "iperf3"),
 ];
 /// Name of the interface in each namespace.
-const INTERFACE: &str = "vf";
+const INTERFACE: &str = "nic0";
 /// Size of the file that is downloaded.
 const DOWNLOAD: usize = 20 << 20;
 /// More than any of the programs needs on top of what it was asked to take.
@@ -157,7 +157,7 @@ impl Namespaces {
             let name = self.name(tenant, vm);
             let (mac, addresses, gateways) = identity(vm);
             let link = [
-                "-n", &name, "link", "set", INTERFACE, "address", mac, "mtu", "1450", "up",
+                "-n", &name, "link", "set", "dev", INTERFACE, "address", mac, "mtu", "1450", "up",
             ];
             ip(&link).await?;
             for address in addresses {
@@ -357,18 +357,17 @@ impl Live<'_> {
         let log = self
             .places
             .log(&format!("http-{}-{}", tenant.name(), vm.name()));
-        let server = Process::start(
-            "http.server",
-            self.namespaces.command(tenant, vm, &words),
-            &log,
-        )?;
+        let mut command = self.namespaces.command(tenant, vm, &words);
+        // The server looks its own name up, and there is no name server in the namespace.
+        command.env("RES_OPTIONS", "timeout:1 attempts:1");
+        let server = Process::start("http.server", command, &log)?;
         self.wait_for_port(tenant, vm, ":80 ").await?;
         Ok(server)
     }
 
     /// Waits until something listens in a VM.
     async fn wait_for_port(&self, tenant: Tenant, vm: Vm, port: &str) -> Result<(), Error> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let output = self.namespaces.exec(tenant, vm, &["ss", "-tlnH"]).await?;
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
