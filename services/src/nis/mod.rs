@@ -8,7 +8,7 @@
 //!  agent A ◄─ PuntReply{A's entries} ────────┘   … then the entries that let A forward by itself
 //! ```
 //!
-//! What holds, whatever agents, streams and timers do (`tests/simulation.rs`):
+//! What holds, whatever agents, streams and timers do (`tests/simulation/`):
 //! - each punt gets one answer, as long as its stream is there;
 //! - a packet is handed out at most once, and packets of a flow in the order they were punted;
 //! - a packet that the configuration forbids is not handed out;
