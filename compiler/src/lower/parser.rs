@@ -87,8 +87,29 @@ impl Lowerer<'_> {
         }
     }
 
+    /// bmv2 looks ahead only where the bits are stored as they are, or selected on.
+    fn no_nested_lookahead(&mut self, expr: &Expr, nested: bool) {
+        if let ExprKind::Call(call) = &expr.kind
+            && matches!(&call.callee, Callee::ParameterMethod(..))
+            && nested
+        {
+            self.unsupported(expr.span, "a look ahead inside of an expression");
+        }
+        let mut inner = Vec::new();
+        super::children(expr, &mut |child| inner.push(child.clone()));
+        for child in &inner {
+            self.no_nested_lookahead(child, true);
+        }
+    }
+
     /// A statement that is the same in actions and parsers.
     fn plain_step(&mut self, statement: &Stmt, ops: &mut Vec<ParserOp>) {
+        match &statement.kind {
+            StmtKind::Assign(_, value) | StmtKind::Declare(_, Some(value)) => {
+                self.no_nested_lookahead(value, false);
+            }
+            _ => {}
+        }
         let mut code = Code::default();
         let end = code.label();
         self.step(statement, &mut code, Exits { leave: end, end });
@@ -127,6 +148,7 @@ impl Lowerer<'_> {
             }
             Callee::Extern(function) if &*function.name == "verify" => {
                 if let [Some(condition), Some(error)] = &call.arguments[..] {
+                    self.no_nested_lookahead(condition, true);
                     let condition = match self.condition(condition) {
                         lone @ Value::Bool(_) => Value::unary("not", Value::unary("not", lone)),
                         other => other,
@@ -166,10 +188,8 @@ impl Lowerer<'_> {
         match (call.arguments.get(1), varying) {
             (None, false) => ops.push(op("extract", [regular])),
             (Some(Some(bits)), true) => {
-                let bits = match self.data(bits) {
-                    expression @ Value::Expression(_) => expression,
-                    lone => lone.wrapped(),
-                };
+                self.no_nested_lookahead(bits, true);
+                let bits = self.data(bits).wrapped();
                 ops.push(op("extract_VL", [regular, ParserParameter::Value(bits)]));
             }
             (Some(_), false) => {
@@ -228,6 +248,7 @@ impl Lowerer<'_> {
     }
 
     fn transition_key(&mut self, key: &Expr, ops: &mut Vec<ParserOp>) -> Value {
+        self.no_nested_lookahead(key, false);
         let value = self.data(key);
         if matches!(value, Value::Field(_) | Value::Lookahead(_)) {
             return value;

@@ -12,7 +12,6 @@ const DROPPED: &[&str] = &[
     "id",
     "brief",
     "description",
-    "noWarn",
     "optional",
     "hidden",
     "metadata",
