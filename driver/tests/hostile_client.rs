@@ -1,6 +1,11 @@
 //! The software device under a driver that does everything wrong. Each test ends with a good driver
 //! on the same device.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "states of another thread are polled"
+)]
+
 mod support;
 
 use std::io::Write;

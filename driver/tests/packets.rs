@@ -1,5 +1,10 @@
 //! Packets across the CPU port, against the software device.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "states of another thread are polled"
+)]
+
 mod support;
 
 use std::sync::Arc;

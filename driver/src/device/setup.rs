@@ -230,8 +230,17 @@ fn wait_ready(address: &str, registers: &Registers) -> Result<(), NicError> {
                 other => incompatible(address, format!("register MAGIC is {other:#010x}")),
             });
         }
-        std::thread::sleep(Duration::from_millis(5));
+        pause();
     }
+}
+
+/// Between two looks at a register.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no interrupt tells that a reset has completed"
+)]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(5));
 }
 
 fn identify(

@@ -1,6 +1,10 @@
 //! A software device with a pipeline that only stores, and a driver on it.
 
 #![allow(dead_code, reason = "every test file uses another part")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a device that hangs or is slow sleeps, and states of another thread are polled"
+)]
 
 pub mod tap;
 

@@ -92,13 +92,22 @@ fn serve(socket: OwnedFd, shared: &Arc<Shared>, doorbells: &OwnedFd, stopped: &A
             Ok(Ok(())) => tracing::info!("driver disconnected"),
             Ok(Err(vfio_user::Error::SocketAccept(error))) => {
                 tracing::error!(%error, "cannot accept a driver");
-                thread::sleep(Duration::from_millis(100)); // out of descriptors, most likely
+                pause();
             }
             Ok(Err(error)) => tracing::warn!(%error, "driver's connection failed"),
             Err(_) => tracing::warn!("driver's connection ended: malformed message"),
         }
         shared.lock().disconnect();
     }
+}
+
+/// Before the next try to accept, which would fail at once again: out of descriptors, most likely.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing tells when the system has descriptors again"
+)]
+fn pause() {
+    thread::sleep(Duration::from_millis(100));
 }
 
 fn interrupts() -> Vec<IrqInfo> {
