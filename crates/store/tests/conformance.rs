@@ -110,6 +110,7 @@ fn a_range_is_a_prefix_in_byte_order() {
     });
 }
 
+/// R9.6: the same on every back end.
 #[test]
 fn a_transaction_is_all_or_nothing() {
     on_each(|store| {

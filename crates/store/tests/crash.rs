@@ -142,7 +142,7 @@ fn what_was_written_is_there_after_reopening() {
     assert_eq!(*open(&path).subscribe().borrow(), model.revision().unwrap());
 }
 
-/// A crash between any two writes, with the writes since the last sync lost in part: the store
+/// R9.6: a crash between any two writes, with the writes since the last sync lost in part: the store
 /// opens with the last acknowledged transaction, or with the one that was under way, whole.
 #[test]
 fn a_crash_at_any_write_leaves_a_whole_transaction() {

@@ -262,6 +262,7 @@ async fn configurations_are_applied_or_refused() {
     assert_eq!(a.reply().await.drop_reason, "SECURITY_INGRESS");
 }
 
+/// R9.2: what would happen to a packet, and why.
 #[tokio::test]
 async fn traces_explain() {
     let server = Server::start(Limits::default()).await;
