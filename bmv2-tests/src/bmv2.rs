@@ -47,11 +47,19 @@ pub fn missing() -> Option<String> {
 
 fn find(tool: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|directory| directory.join(tool)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(tool))
+        .find(|file| file.is_file())
 }
 
 fn tap(number: u16, name: &str) -> PortAddress {
-    PortAddress { number, endpoint: Endpoint::Tap { name: name.to_owned(), namespace: None } }
+    PortAddress {
+        number,
+        endpoint: Endpoint::Tap {
+            name: name.to_owned(),
+            namespace: None,
+        },
+    }
 }
 
 /// A running switch; it ends with this value.
@@ -90,7 +98,10 @@ impl Bmv2 {
             command.arg("-i").arg(format!("{number}@{name}"));
             open.insert(number, port);
         }
-        command.arg(&json).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+            .arg(&json)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         command.stderr(File::create(directory.path().join("stderr")).map_err(io)?);
         let mut switch = command.spawn().map_err(io)?;
         if let Err(error) = wait_for(thrift, &mut switch) {
@@ -121,7 +132,10 @@ impl Bmv2 {
         let before = outputs.len();
         for (&port, tap) in &mut self.ports {
             while let Some(frame) = tap.receive(&mut self.buffer) {
-                outputs.push(Output { port, bytes: frame.to_vec() });
+                outputs.push(Output {
+                    port,
+                    bytes: frame.to_vec(),
+                });
             }
         }
         outputs.len() - before
@@ -137,7 +151,10 @@ impl Bmv2 {
             None => (String::new(), String::new()),
         };
         if entry.is_default {
-            return self.cli.run(&format!("table_set_default {name} {} {}", action.0, action.1));
+            return self.cli.run(&format!(
+                "table_set_default {name} {} {}",
+                action.0, action.1
+            ));
         }
         let mut key = Vec::new();
         for field in &table.match_fields {
@@ -153,7 +170,10 @@ impl Bmv2 {
                     true => (1_000_000 - i64::from(entry.priority)).to_string(),
                     false => String::new(),
                 };
-                let line = format!("table_add {name} {} {key} => {} {priority}", action.0, action.1);
+                let line = format!(
+                    "table_add {name} {} {key} => {} {priority}",
+                    action.0, action.1
+                );
                 let answer = self.cli.ask(&line)?;
                 let Some((_, handle)) = answer.split_once("added with handle ") else {
                     return Err(TargetError(format!("{line}: {answer}")));
@@ -216,9 +236,16 @@ impl Target for Bmv2 {
     fn write(&mut self, update: &Update) -> Result<(), TargetError> {
         match &update.entity {
             Entity::TableEntry(entry) => self.table_entry(update.kind, entry),
-            Entity::Register { register, index, value } => {
+            Entity::Register {
+                register,
+                index,
+                value,
+            } => {
                 let name = self.register_name(*register)?.to_owned();
-                self.cli.run(&format!("register_write {name} {index} {}", BigUint::from_bytes_be(value)))
+                self.cli.run(&format!(
+                    "register_write {name} {index} {}",
+                    BigUint::from_bytes_be(value)
+                ))
             }
             Entity::Counter { .. } => Err(TargetError("counters are not written here".into())),
         }
@@ -240,14 +267,18 @@ impl Target for Bmv2 {
             if self.collect(&mut outputs) > 0 {
                 last = Instant::now();
             }
-            let patience = if outputs.len() < expected { PACKET_PATIENCE } else { QUIET };
+            let patience = if outputs.len() < expected {
+                PACKET_PATIENCE
+            } else {
+                QUIET
+            };
             if last.elapsed() > patience {
                 return Ok(outputs);
             }
             if let Ok(Some(status)) = self.switch.try_wait() {
                 return Err(TargetError(format!("simple_switch ended: {status}")));
             }
-            std::thread::sleep(Duration::from_millis(2));
+            pause(Duration::from_millis(2));
         }
     }
 
@@ -260,7 +291,11 @@ impl Target for Bmv2 {
         // NAME[INDEX]= (BYTES bytes, PACKETS packets)
         let number = |unit: &str| {
             let (front, _) = answer.split_once(unit)?;
-            front.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+            front
+                .rsplit(|c: char| !c.is_ascii_digit())
+                .next()?
+                .parse()
+                .ok()
         };
         match (number(" packets"), number(" bytes")) {
             (Some(packets), Some(bytes)) => Ok(CounterData { packets, bytes }),
@@ -271,7 +306,9 @@ impl Target for Bmv2 {
     fn register(&mut self, id: u32, index: u32) -> Result<Vec<u8>, TargetError> {
         let line = format!("register_read {} {index}", self.register_name(id)?);
         let answer = self.cli.ask(&line)?;
-        let value = answer.split_once("]= ").map(|(_, value)| value.trim().as_bytes());
+        let value = answer
+            .split_once("]= ")
+            .map(|(_, value)| value.trim().as_bytes());
         let value = value.and_then(|value| BigUint::parse_bytes(value, 10));
         match value {
             Some(value) => Ok(value.to_bytes_be()),
@@ -293,7 +330,8 @@ impl Target for Bmv2 {
             let Some((_, handle)) = answer.split_once("created with handle ") else {
                 return Err(TargetError(format!("{line}: {answer}")));
             };
-            self.cli.run(&format!("mc_node_associate {group} {}", handle.trim()))?;
+            self.cli
+                .run(&format!("mc_node_associate {group} {}", handle.trim()))?;
         }
         Ok(())
     }
@@ -342,7 +380,11 @@ impl Cli {
                 }
             }
         });
-        let mut cli = Cli { process, input, output };
+        let mut cli = Cli {
+            process,
+            input,
+            output,
+        };
         cli.answer()?;
         Ok(cli)
     }
@@ -351,7 +393,10 @@ impl Cli {
     fn answer(&mut self) -> Result<String, TargetError> {
         let (mut answer, end) = (Vec::new(), Instant::now() + PATIENCE);
         while !answer.ends_with(PROMPT.as_bytes()) {
-            match self.output.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            match self
+                .output
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
                 Ok(more) => answer.extend(more),
                 Err(RecvTimeoutError::Timeout) => {
                     return Err(TargetError("simple_switch_CLI does not answer".into()));
@@ -368,14 +413,19 @@ impl Cli {
 
     fn ask(&mut self, command: &str) -> Result<String, TargetError> {
         let line = format!("{command}\n");
-        self.input.write_all(line.as_bytes()).map_err(|error| TargetError(error.to_string()))?;
+        self.input
+            .write_all(line.as_bytes())
+            .map_err(|error| TargetError(error.to_string()))?;
         self.answer()
     }
 
     /// A command whose answer matters only when it says that something is wrong.
     fn run(&mut self, command: &str) -> Result<(), TargetError> {
         let answer = self.ask(command)?;
-        match ["Error", "Invalid", "error"].iter().any(|word| answer.contains(word)) {
+        match ["Error", "Invalid", "error"]
+            .iter()
+            .any(|word| answer.contains(word))
+        {
             true => Err(TargetError(format!("{command}: {answer}"))),
             false => Ok(()),
         }
@@ -387,6 +437,13 @@ impl Drop for Cli {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Between two looks at something that only can be looked at: ports that another process opens
+/// or writes to.
+#[expect(clippy::disallowed_methods, reason = "there is nothing to wait on")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
 }
 
 /// A TCP port that nobody uses now.
@@ -402,9 +459,11 @@ fn wait_for(thrift: u16, switch: &mut Child) -> Result<(), TargetError> {
             return Ok(());
         }
         if let Ok(Some(status)) = switch.try_wait() {
-            return Err(TargetError(format!("simple_switch ended at once: {status}")));
+            return Err(TargetError(format!(
+                "simple_switch ended at once: {status}"
+            )));
         }
-        std::thread::sleep(Duration::from_millis(20));
+        pause(Duration::from_millis(20));
     }
     Err(TargetError("simple_switch does not listen".into()))
 }
@@ -414,7 +473,9 @@ fn bring_up(name: &str) -> Result<(), TargetError> {
     // Not there without IPv6 in the kernel.
     let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "1");
     let status = Command::new("ip")
-        .args(["link", "set", "dev", name, "mtu", "9000", "promisc", "on", "up"])
+        .args([
+            "link", "set", "dev", name, "mtu", "9000", "promisc", "on", "up",
+        ])
         .status()
         .map_err(|error| TargetError(format!("ip: {error}")))?;
     match status.success() {

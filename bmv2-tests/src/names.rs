@@ -33,7 +33,10 @@ pub fn entry(p4info: &P4Info, kind: EntryKind, entry: &Entry) -> Result<Update, 
     for (name, value) in &entry.key {
         let field = match_field(table, name)?;
         if let Some(value) = match_value(field, value)? {
-            matches.push(FieldMatch { field: field.id, value });
+            matches.push(FieldMatch {
+                field: field.id,
+                value,
+            });
         }
     }
     // Scripts count from 0; P4Runtime has no priority 0.
@@ -41,7 +44,11 @@ pub fn entry(p4info: &P4Info, kind: EntryKind, entry: &Entry) -> Result<Update, 
         true => entry.priority.unwrap_or(0).saturating_add(1),
         false => 0,
     };
-    let action = entry.action.as_ref().map(|call| action(p4info, table, call)).transpose()?;
+    let action = entry
+        .action
+        .as_ref()
+        .map(|call| action(p4info, table, call))
+        .transpose()?;
     Ok(Update {
         kind: match kind {
             EntryKind::Add => UpdateKind::Insert,
@@ -70,7 +77,10 @@ pub fn default_entry(p4info: &P4Info, name: &str, call: &Call) -> Result<Update,
         is_default: true,
         ..TableEntry::default()
     };
-    Ok(Update { kind: UpdateKind::Modify, entity: Entity::TableEntry(entry) })
+    Ok(Update {
+        kind: UpdateKind::Modify,
+        entity: Entity::TableEntry(entry),
+    })
 }
 
 /// The update that `register_write` means.
@@ -80,8 +90,15 @@ pub fn default_entry(p4info: &P4Info, name: &str, call: &Call) -> Result<Update,
 pub fn register_write(p4info: &P4Info, cell: &Cell) -> Result<Update, NameError> {
     let register = register(p4info, &cell.name)?;
     let value = cell.value.to_bytes_be();
-    let entity = Entity::Register { register, index: cell.index, value };
-    Ok(Update { kind: UpdateKind::Modify, entity })
+    let entity = Entity::Register {
+        register,
+        index: cell.index,
+        value,
+    };
+    Ok(Update {
+        kind: UpdateKind::Modify,
+        entity,
+    })
 }
 
 /// Id of a register.
@@ -90,7 +107,9 @@ pub fn register_write(p4info: &P4Info, cell: &Cell) -> Result<Update, NameError>
 /// The name is unknown or ambiguous.
 pub fn register(p4info: &P4Info, name: &str) -> Result<u32, NameError> {
     let found = find(&p4info.registers, name);
-    found.map(|register| register.preamble.id).map_err(|error| NameError(error.to_string()))
+    found
+        .map(|register| register.preamble.id)
+        .map_err(|error| NameError(error.to_string()))
 }
 
 /// Id of a counter.
@@ -99,11 +118,16 @@ pub fn register(p4info: &P4Info, name: &str) -> Result<u32, NameError> {
 /// The name is unknown or ambiguous.
 pub fn counter(p4info: &P4Info, name: &str) -> Result<u32, NameError> {
     let found = find(&p4info.counters, name);
-    found.map(|counter| counter.preamble.id).map_err(|error| NameError(error.to_string()))
+    found
+        .map(|counter| counter.preamble.id)
+        .map_err(|error| NameError(error.to_string()))
 }
 
 fn ends(full: &str, name: &str) -> bool {
-    full == name || full.strip_suffix(name).is_some_and(|front| front.ends_with('.'))
+    full == name
+        || full
+            .strip_suffix(name)
+            .is_some_and(|front| front.ends_with('.'))
 }
 
 /// A field by the end of its name; p4c's scripts write `h$0` for `h[0]` and `h.$valid` for
@@ -111,29 +135,50 @@ fn ends(full: &str, name: &str) -> bool {
 fn match_field<'a>(table: &'a p4info::Table, name: &str) -> Result<&'a MatchField, NameError> {
     let mut name = name.to_owned();
     if let Some((front, rest)) = name.split_once('$')
-        && let Some(end) = rest.find(|c: char| !c.is_ascii_digit()).or(Some(rest.len()))
+        && let Some(end) = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .or(Some(rest.len()))
         && end > 0
     {
         name = format!("{front}[{}]{}", &rest[..end], &rest[end..]);
     }
-    let is_valid = name.strip_suffix("$valid$").or_else(|| name.strip_suffix("$valid"));
+    let is_valid = name
+        .strip_suffix("$valid$")
+        .or_else(|| name.strip_suffix("$valid"));
     let name = match is_valid {
         Some(front) => format!("{front}isValid()"),
         None => name,
     };
-    let name = name.strip_suffix(".valid").map_or(name.clone(), |front| match front {
-        _ if table.match_fields.iter().any(|field| ends(&field.name, &name)) => name.clone(),
-        _ => format!("{front}.$valid$"),
-    });
-    let mut found = table.match_fields.iter().filter(|field| ends(&field.name, &name));
+    let name = name
+        .strip_suffix(".valid")
+        .map_or(name.clone(), |front| match front {
+            _ if table
+                .match_fields
+                .iter()
+                .any(|field| ends(&field.name, &name)) =>
+            {
+                name.clone()
+            }
+            _ => format!("{front}.$valid$"),
+        });
+    let mut found = table
+        .match_fields
+        .iter()
+        .filter(|field| ends(&field.name, &name));
     match (found.next(), found.next()) {
         (Some(field), None) => Ok(field),
         (None, _) => {
             let known: Vec<&str> = table.match_fields.iter().map(|f| f.name.as_str()).collect();
             let table = &table.preamble.name;
-            fail(format!("table {table} has no key field {name:?}; it has {}", known.join(", ")))
+            fail(format!(
+                "table {table} has no key field {name:?}; it has {}",
+                known.join(", ")
+            ))
         }
-        _ => fail(format!("table {} has several fields {name:?}", table.preamble.name)),
+        _ => fail(format!(
+            "table {} has several fields {name:?}",
+            table.preamble.name
+        )),
     }
 }
 
@@ -149,37 +194,52 @@ fn match_value(field: &MatchField, value: &Value) -> Result<Option<MatchValue>, 
         }
         (Some(MatchType::Optional), Value::Ternary(_, mask)) if *mask == zero => None,
         (Some(MatchType::Lpm), Value::Prefix(_, 0)) => None,
-        (Some(MatchType::Lpm), Value::Prefix(value, length)) => {
-            Some(MatchValue::Lpm { value: bytes(value), prefix_len: *length })
-        }
-        (Some(MatchType::Lpm), Value::Exact(value)) => {
-            Some(MatchValue::Lpm { value: bytes(value), prefix_len: field.bitwidth })
-        }
+        (Some(MatchType::Lpm), Value::Prefix(value, length)) => Some(MatchValue::Lpm {
+            value: bytes(value),
+            prefix_len: *length,
+        }),
+        (Some(MatchType::Lpm), Value::Exact(value)) => Some(MatchValue::Lpm {
+            value: bytes(value),
+            prefix_len: field.bitwidth,
+        }),
         (Some(MatchType::Lpm), Value::Ternary(value, mask)) => {
             let length = field.bitwidth - (&ones - mask).bits() as u32;
-            Some(MatchValue::Lpm { value: bytes(value), prefix_len: length })
+            Some(MatchValue::Lpm {
+                value: bytes(value),
+                prefix_len: length,
+            })
         }
         (Some(MatchType::Ternary), Value::Ternary(_, mask)) if *mask == zero => None,
-        (Some(MatchType::Ternary), Value::Ternary(value, mask)) => {
-            Some(MatchValue::Ternary { value: bytes(&(value & mask)), mask: bytes(mask) })
-        }
-        (Some(MatchType::Ternary), Value::Exact(value)) => {
-            Some(MatchValue::Ternary { value: bytes(value), mask: bytes(&ones) })
-        }
-        (Some(MatchType::Range), Value::Range(low, high)) => {
-            Some(MatchValue::Range { low: bytes(low), high: bytes(high) })
-        }
-        (Some(MatchType::Range), Value::Exact(value)) => {
-            Some(MatchValue::Range { low: bytes(value), high: bytes(value) })
-        }
+        (Some(MatchType::Ternary), Value::Ternary(value, mask)) => Some(MatchValue::Ternary {
+            value: bytes(&(value & mask)),
+            mask: bytes(mask),
+        }),
+        (Some(MatchType::Ternary), Value::Exact(value)) => Some(MatchValue::Ternary {
+            value: bytes(value),
+            mask: bytes(&ones),
+        }),
+        (Some(MatchType::Range), Value::Range(low, high)) => Some(MatchValue::Range {
+            low: bytes(low),
+            high: bytes(high),
+        }),
+        (Some(MatchType::Range), Value::Exact(value)) => Some(MatchValue::Range {
+            low: bytes(value),
+            high: bytes(value),
+        }),
         (kind, value) => {
-            return fail(format!("field {} is matched as {kind:?}, not as {value:?}", field.name));
+            return fail(format!(
+                "field {} is matched as {kind:?}, not as {value:?}",
+                field.name
+            ));
         }
     })
 }
 
 fn action(p4info: &P4Info, table: &p4info::Table, call: &Call) -> Result<Action, NameError> {
-    let actions = table.action_refs.iter().filter_map(|known| p4info.action_by_id(known.id));
+    let actions = table
+        .action_refs
+        .iter()
+        .filter_map(|known| p4info.action_by_id(known.id));
     let mut found = actions.filter(|action| ends(&action.preamble.name, &call.name));
     let action = match (found.next(), found.next()) {
         (Some(action), None) => action,
@@ -187,14 +247,25 @@ fn action(p4info: &P4Info, table: &p4info::Table, call: &Call) -> Result<Action,
             let table = &table.preamble.name;
             return fail(format!("table {table} has no action {:?}", call.name));
         }
-        _ => return fail(format!("table {} has several {:?}", table.preamble.name, call.name)),
+        _ => {
+            return fail(format!(
+                "table {} has several {:?}",
+                table.preamble.name, call.name
+            ));
+        }
     };
     let mut params = Vec::new();
     for (name, value) in &call.arguments {
         let Some(param) = action.param(name) else {
-            return fail(format!("action {} has no parameter {name:?}", action.preamble.name));
+            return fail(format!(
+                "action {} has no parameter {name:?}",
+                action.preamble.name
+            ));
         };
         params.push((param.id, value.to_bytes_be()));
     }
-    Ok(Action { id: action.preamble.id, params })
+    Ok(Action {
+        id: action.preamble.id,
+        params,
+    })
 }

@@ -49,7 +49,9 @@ impl Program {
                 &directory.join("flownic.p4info.json"),
             );
         }
-        Err(ProgramError::Compile("the compiler is not there yet".into()))
+        Err(ProgramError::Compile(
+            "the compiler is not there yet".into(),
+        ))
     }
 
     /// From files of any compiler.
@@ -58,10 +60,15 @@ impl Program {
     /// They cannot be read.
     pub fn read(json: &Path, p4info: &Path) -> Result<Program, ProgramError> {
         let read = |path: &Path| {
-            std::fs::read(path)
-                .map_err(|source| ProgramError::File { path: path.to_owned(), source })
+            std::fs::read(path).map_err(|source| ProgramError::File {
+                path: path.to_owned(),
+                source,
+            })
         };
-        Ok(Program { json: read(json)?, p4info: P4Info::from_json(&read(p4info)?)? })
+        Ok(Program {
+            json: read(json)?,
+            p4info: P4Info::from_json(&read(p4info)?)?,
+        })
     }
 }
 

@@ -42,7 +42,11 @@ pub fn run(target: &mut dyn Target, p4info: &P4Info, script: &[Line]) -> Vec<Fai
     };
     // Ports that the script does not look at closely are known beforehand.
     for line in script {
-        if let Statement::Expect { port, pattern: None } = line.statement {
+        if let Statement::Expect {
+            port,
+            pattern: None,
+        } = line.statement
+        {
             run.any.insert(port);
         }
     }
@@ -82,7 +86,9 @@ impl Run<'_> {
         match &line.statement {
             Statement::Packet { port, bytes } => {
                 self.pending = true;
-                self.target.send(*port, bytes).map_err(|error| error.to_string())
+                self.target
+                    .send(*port, bytes)
+                    .map_err(|error| error.to_string())
             }
             Statement::Expect { port, pattern } => {
                 if let Some(pattern) = pattern {
@@ -122,17 +128,27 @@ impl Run<'_> {
                 let value = self.target.register(id, cell.index).map_err(text)?;
                 let value = BigUint::from_bytes_be(&value);
                 if value != cell.value {
-                    let what = format!("{}[{}] is {value}, not {}", cell.name, cell.index, cell.value);
+                    let what = format!(
+                        "{}[{}] is {value}, not {}",
+                        cell.name, cell.index, cell.value
+                    );
                     self.fail(Some(line), what);
                 }
                 Ok(())
             }
-            Statement::CheckCounter { name: counter, index, bytes, relation, value } => {
+            Statement::CheckCounter {
+                name: counter,
+                index,
+                bytes,
+                relation,
+                value,
+            } => {
                 let id = names::counter(p4info, counter).map_err(name)?;
                 let data = self.target.counter(id, *index).map_err(text)?;
                 let is = if *bytes { data.bytes } else { data.packets };
                 if !relation.holds(is, *value) {
-                    let what = format!("{counter}({index}) is {is}; {relation:?} {value} is expected");
+                    let what =
+                        format!("{counter}({index}) is {is}; {relation:?} {value} is expected");
                     self.fail(Some(line), what);
                 }
                 Ok(())
@@ -182,15 +198,22 @@ impl Run<'_> {
         let expected: usize = self.expected.values().map(VecDeque::len).sum();
         let received: usize = self.received.values().map(VecDeque::len).sum();
         for output in self.target.outputs(expected.saturating_sub(received))? {
-            self.received.entry(output.port).or_default().push_back(output.bytes);
+            self.received
+                .entry(output.port)
+                .or_default()
+                .push_back(output.bytes);
         }
         Ok(())
     }
 
     /// Compares what came out with what was expected so far.
     fn compare(&mut self, line: Option<usize>) {
-        let ports: BTreeSet<u16> =
-            self.expected.keys().chain(self.received.keys()).copied().collect();
+        let ports: BTreeSet<u16> = self
+            .expected
+            .keys()
+            .chain(self.received.keys())
+            .copied()
+            .collect();
         for port in ports {
             let mut expected = self.expected.remove(&port).unwrap_or_default();
             let mut received = self.received.remove(&port).unwrap_or_default();
@@ -208,10 +231,16 @@ impl Run<'_> {
                 }
             }
             for (at, pattern) in expected {
-                self.fail(Some(at), format!("port {port}: no packet; expected {pattern}"));
+                self.fail(
+                    Some(at),
+                    format!("port {port}: no packet; expected {pattern}"),
+                );
             }
             for packet in received {
-                self.fail(line, format!("port {port}: unexpected packet {}", hex(&packet)));
+                self.fail(
+                    line,
+                    format!("port {port}: unexpected packet {}", hex(&packet)),
+                );
             }
         }
     }

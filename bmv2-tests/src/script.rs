@@ -233,9 +233,23 @@ impl Pattern {
     /// Whether a packet is as expected.
     pub fn matches(&self, packet: &[u8]) -> bool {
         let length = packet.len() * 2;
-        let fits = if self.exact { length == self.digits.len() } else { length >= self.digits.len() };
-        let digit = |at: usize| if at % 2 == 0 { packet[at / 2] >> 4 } else { packet[at / 2] & 15 };
-        fits && self.digits.iter().enumerate().all(|(at, want)| want.is_none_or(|want| want == digit(at)))
+        let fits = if self.exact {
+            length == self.digits.len()
+        } else {
+            length >= self.digits.len()
+        };
+        let digit = |at: usize| {
+            if at % 2 == 0 {
+                packet[at / 2] >> 4
+            } else {
+                packet[at / 2] & 15
+            }
+        };
+        fits && self
+            .digits
+            .iter()
+            .enumerate()
+            .all(|(at, want)| want.is_none_or(|want| want == digit(at)))
     }
 }
 
@@ -274,7 +288,10 @@ pub fn parse(text: &str) -> Result<Vec<Line>, ScriptError> {
         }
         let number = at + 1;
         let fail = |what| ScriptError { line: number, what };
-        lines.push(Line { number, statement: statement(line).map_err(fail)? });
+        lines.push(Line {
+            number,
+            statement: statement(line).map_err(fail)?,
+        });
     }
     Ok(lines)
 }
@@ -289,15 +306,23 @@ fn statement(line: &str) -> Result<Statement, String> {
         ("remove", _) => Statement::Entry(EntryKind::Remove, entry(rest, false)?),
         ("setdefault", [table, ..]) => {
             let call = rest[table.len()..].trim();
-            Statement::SetDefault { table: (*table).to_owned(), action: self::call(call)? }
+            Statement::SetDefault {
+                table: (*table).to_owned(),
+                action: self::call(call)?,
+            }
         }
-        ("packet", [port, data @ ..]) => {
-            Statement::Packet { port: small(port)?, bytes: bytes(&data.concat())? }
-        }
-        ("expect", [port]) => Statement::Expect { port: small(port)?, pattern: None },
-        ("expect", [port, data @ ..]) => {
-            Statement::Expect { port: small(port)?, pattern: Some(pattern(&data.concat())?) }
-        }
+        ("packet", [port, data @ ..]) => Statement::Packet {
+            port: small(port)?,
+            bytes: bytes(&data.concat())?,
+        },
+        ("expect", [port]) => Statement::Expect {
+            port: small(port)?,
+            pattern: None,
+        },
+        ("expect", [port, data @ ..]) => Statement::Expect {
+            port: small(port)?,
+            pattern: Some(pattern(&data.concat())?),
+        },
         ("no_packet", []) => Statement::NoPacket,
         ("wait", []) => Statement::Wait,
         ("register_write", [name, index, value]) => {
@@ -310,17 +335,23 @@ fn statement(line: &str) -> Result<Statement, String> {
         ("mc_mgrp_create", [group]) => Statement::Group(small(group)?),
         ("mc_node_create", [instance, ports @ ..]) => Statement::Node {
             instance: small(instance)?,
-            ports: ports.iter().map(|port| small(port)).collect::<Result<_, _>>()?,
+            ports: ports
+                .iter()
+                .map(|port| small(port))
+                .collect::<Result<_, _>>()?,
         },
-        ("mc_node_associate", [group, node]) => {
-            Statement::Associate { group: small(group)?, node: small::<usize>(node)? }
-        }
-        ("mirroring_add", [session, port]) => {
-            Statement::Mirror { session: small(session)?, port: small(port)? }
-        }
-        ("mirroring_add_mc", [session, group]) => {
-            Statement::MirrorGroup { session: small(session)?, group: small(group)? }
-        }
+        ("mc_node_associate", [group, node]) => Statement::Associate {
+            group: small(group)?,
+            node: small::<usize>(node)?,
+        },
+        ("mirroring_add", [session, port]) => Statement::Mirror {
+            session: small(session)?,
+            port: small(port)?,
+        },
+        ("mirroring_add_mc", [session, group]) => Statement::MirrorGroup {
+            session: small(session)?,
+            group: small(group)?,
+        },
         ("mirroring_get" | "register_read" | "counter_read" | "meter_get_rates", _) => {
             Statement::Show
         }
@@ -336,7 +367,10 @@ fn entry(text: &str, needs_action: bool) -> Result<Entry, String> {
         None if needs_action => return Err("the action is missing".into()),
         None => (text, None),
         Some(open) => {
-            let start = text[..open].trim_end().rfind(char::is_whitespace).map_or(0, |at| at + 1);
+            let start = text[..open]
+                .trim_end()
+                .rfind(char::is_whitespace)
+                .map_or(0, |at| at + 1);
             (&text[..start], Some(call(&text[start..])?))
         }
     };
@@ -346,10 +380,17 @@ fn entry(text: &str, needs_action: bool) -> Result<Entry, String> {
     let priority = priority.map(small::<i32>).transpose()?;
     let mut key = Vec::new();
     for word in words {
-        let (field, value) = word.split_once(':').ok_or(format!("{word:?} is no FIELD:VALUE"))?;
+        let (field, value) = word
+            .split_once(':')
+            .ok_or(format!("{word:?} is no FIELD:VALUE"))?;
         key.push((field.to_owned(), self::value(value)?));
     }
-    Ok(Entry { table, priority, key, action })
+    Ok(Entry {
+        table,
+        priority,
+        key,
+        action,
+    })
 }
 
 /// `ACTION(PARAMETER:VALUE, …)`
@@ -358,11 +399,18 @@ fn call(text: &str) -> Result<Call, String> {
     let (name, rest) = text.split_once('(').ok_or_else(wrong)?;
     let inner = rest.trim_end().strip_suffix(')').ok_or_else(wrong)?;
     let mut arguments = Vec::new();
-    for argument in inner.split(',').map(str::trim).filter(|argument| !argument.is_empty()) {
+    for argument in inner
+        .split(',')
+        .map(str::trim)
+        .filter(|argument| !argument.is_empty())
+    {
         let (name, value) = argument.split_once(':').ok_or_else(wrong)?;
         arguments.push((name.trim().to_owned(), number(value.trim())?));
     }
-    Ok(Call { name: name.trim().to_owned(), arguments })
+    Ok(Call {
+        name: name.trim().to_owned(),
+        arguments,
+    })
 }
 
 /// Base and bits of a digit.
@@ -383,7 +431,9 @@ fn number(text: &str) -> Result<BigUint, String> {
 
 fn small<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     let value = number(text)?;
-    let value = u64::try_from(&value).ok().and_then(|value| T::try_from(value).ok());
+    let value = u64::try_from(&value)
+        .ok()
+        .and_then(|value| T::try_from(value).ok());
     value.ok_or(format!("{text:?} is too large"))
 }
 
@@ -403,17 +453,27 @@ fn value(text: &str) -> Result<Value, String> {
             return Err(format!("{text:?}: * stands for a digit after 0x or 0b"));
         }
         let ones = char::from_digit((1 << bits) - 1, radix).unwrap_or('1');
-        let mask: String = digits.chars().map(|c| if c == '*' { '0' } else { ones }).collect();
+        let mask: String = digits
+            .chars()
+            .map(|c| if c == '*' { '0' } else { ones })
+            .collect();
         let parse = |digits: &str| {
             BigUint::parse_bytes(digits.as_bytes(), radix).ok_or(format!("{text:?} is no number"))
         };
-        return Ok(Value::Ternary(parse(&digits.replace('*', "0"))?, parse(&mask)?));
+        return Ok(Value::Ternary(
+            parse(&digits.replace('*', "0"))?,
+            parse(&mask)?,
+        ));
     }
     Ok(Value::Exact(number(text)?))
 }
 
 fn cell(name: &str, index: &str, value: &str) -> Result<Cell, String> {
-    Ok(Cell { name: name.to_owned(), index: small(index)?, value: number(value)? })
+    Ok(Cell {
+        name: name.to_owned(),
+        index: small(index)?,
+        value: number(value)?,
+    })
 }
 
 /// `NAME(INDEX) [packets|bytes] == VALUE`
@@ -451,7 +511,10 @@ fn bytes(digits: &str) -> Result<Vec<u8>, String> {
     }
     let value = |digit: u8| char::from(digit).to_digit(16).unwrap_or(0) as u8;
     let (pairs, _) = digits.as_bytes().as_chunks::<2>();
-    Ok(pairs.iter().map(|[high, low]| value(*high) << 4 | value(*low)).collect())
+    Ok(pairs
+        .iter()
+        .map(|[high, low]| value(*high) << 4 | value(*low))
+        .collect())
 }
 
 fn pattern(text: &str) -> Result<Pattern, String> {
@@ -479,9 +542,11 @@ mod tests {
 
     #[test]
     fn entries_are_read() {
-        let Statement::Entry(EntryKind::Add, entry) =
-            one("add tbl 100 data.f2:0x02**  f1:10.. 20 ctl.act(val:0x26, p:1) = $h".replace("10.. 20", "10..20").as_str())
-        else {
+        let Statement::Entry(EntryKind::Add, entry) = one(
+            "add tbl 100 data.f2:0x02**  f1:10.. 20 ctl.act(val:0x26, p:1) = $h"
+                .replace("10.. 20", "10..20")
+                .as_str(),
+        ) else {
             panic!();
         };
         assert_eq!((entry.table.as_str(), entry.priority), ("tbl", Some(100)));
@@ -495,19 +560,30 @@ mod tests {
         );
         let call = entry.action.unwrap();
         assert_eq!(call.name, "ctl.act");
-        assert_eq!(call.arguments, [("val".into(), n(0x26)), ("p".into(), n(1))]);
+        assert_eq!(
+            call.arguments,
+            [("val".into(), n(0x26)), ("p".into(), n(1))]
+        );
     }
 
     #[test]
     fn expected_packets_have_wildcards_and_an_end() {
-        let Statement::Expect { port: 3, pattern: Some(pattern) } = one("expect 3 01*2 F*$") else {
+        let Statement::Expect {
+            port: 3,
+            pattern: Some(pattern),
+        } = one("expect 3 01*2 F*$")
+        else {
             panic!();
         };
         assert!(pattern.matches(&[0x01, 0xa2, 0xf9]));
         assert!(!pattern.matches(&[0x01, 0xa3, 0xf9]));
         assert!(!pattern.matches(&[0x01, 0xa2, 0xf9, 0]));
         assert_eq!(pattern.to_string(), "01*2f*$");
-        let Statement::Expect { pattern: Some(prefix), .. } = one("expect 3 01") else {
+        let Statement::Expect {
+            pattern: Some(prefix),
+            ..
+        } = one("expect 3 01")
+        else {
             panic!();
         };
         assert!(prefix.matches(&[1, 2, 3]));
@@ -515,12 +591,20 @@ mod tests {
 
     #[test]
     fn counters_are_checked() {
-        let Statement::CheckCounter { name, index, bytes, relation, value } =
-            one("check_counter verdict.drops(1025) bytes >= 0x10")
+        let Statement::CheckCounter {
+            name,
+            index,
+            bytes,
+            relation,
+            value,
+        } = one("check_counter verdict.drops(1025) bytes >= 0x10")
         else {
             panic!();
         };
-        assert_eq!((name.as_str(), index, bytes, value), ("verdict.drops", 1025, true, 16));
+        assert_eq!(
+            (name.as_str(), index, bytes, value),
+            ("verdict.drops", 1025, true, 16)
+        );
         assert!(relation.holds(16, 16) && !relation.holds(15, 16));
     }
 

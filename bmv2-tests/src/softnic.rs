@@ -23,7 +23,11 @@ impl Softnic {
     /// The engine refuses it.
     pub fn load(program: &Program) -> Result<Softnic, LoadError> {
         let engine = Engine::load(&program.json, program.p4info.clone(), &Options::default())?;
-        Ok(Softnic { engine, outputs: Vec::new(), packets: 0 })
+        Ok(Softnic {
+            engine,
+            outputs: Vec::new(),
+            packets: 0,
+        })
     }
 
     /// The engine.
@@ -38,18 +42,30 @@ impl Target for Softnic {
     }
 
     fn write(&mut self, update: &Update) -> Result<(), TargetError> {
-        let results = self.engine.write(std::slice::from_ref(update), Atomicity::ContinueOnError);
+        let results = self
+            .engine
+            .write(std::slice::from_ref(update), Atomicity::ContinueOnError);
         let error = results.into_iter().find_map(Result::err);
-        error.map_or(Ok(()), |error| Err(TargetError(format!("{:?}: {error}", error.code))))
+        error.map_or(Ok(()), |error| {
+            Err(TargetError(format!("{:?}: {error}", error.code)))
+        })
     }
 
     fn send(&mut self, port: u16, packet: &[u8]) -> Result<(), TargetError> {
         // Time goes on by a millisecond a packet.
         self.packets += 1;
         let outputs = &mut self.outputs;
-        self.engine.process(port, packet, Duration::from_millis(self.packets), &mut |port, bytes| {
-            outputs.push(Output { port, bytes: bytes.to_vec() });
-        });
+        self.engine.process(
+            port,
+            packet,
+            Duration::from_millis(self.packets),
+            &mut |port, bytes| {
+                outputs.push(Output {
+                    port,
+                    bytes: bytes.to_vec(),
+                });
+            },
+        );
         Ok(())
     }
 
@@ -60,20 +76,32 @@ impl Target for Softnic {
     fn counter(&mut self, id: u32, index: u32) -> Result<CounterData, TargetError> {
         let cells = self.engine.read_counters(id, index, 1);
         let cells = cells.map_err(|error| TargetError(error.to_string()))?;
-        cells.first().copied().ok_or_else(|| TargetError(format!("there is no cell {index}")))
+        cells
+            .first()
+            .copied()
+            .ok_or_else(|| TargetError(format!("there is no cell {index}")))
     }
 
     fn register(&mut self, id: u32, index: u32) -> Result<Vec<u8>, TargetError> {
         let cells = self.engine.read_registers(id, index, 1);
         let cells = cells.map_err(|error| TargetError(error.to_string()))?;
-        cells.into_iter().next().ok_or_else(|| TargetError(format!("there is no cell {index}")))
+        cells
+            .into_iter()
+            .next()
+            .ok_or_else(|| TargetError(format!("there is no cell {index}")))
     }
 
     fn set_group(&mut self, group: u16, members: &[(u16, Vec<u16>)]) -> Result<(), TargetError> {
         let replicas = members.iter().flat_map(|(instance, ports)| {
-            ports.iter().map(|&port| Replica { port, instance: *instance })
+            ports.iter().map(|&port| Replica {
+                port,
+                instance: *instance,
+            })
         });
-        self.engine.replication_mut().groups.insert(group, replicas.collect());
+        self.engine
+            .replication_mut()
+            .groups
+            .insert(group, replicas.collect());
         Ok(())
     }
 
@@ -83,7 +111,10 @@ impl Target for Softnic {
         port: Option<u16>,
         group: Option<u16>,
     ) -> Result<(), TargetError> {
-        self.engine.replication_mut().sessions.insert(session, Session { port, group });
+        self.engine
+            .replication_mut()
+            .sessions
+            .insert(session, Session { port, group });
         Ok(())
     }
 }

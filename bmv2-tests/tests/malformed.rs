@@ -5,8 +5,8 @@ mod nic;
 
 use nic::Nic;
 use nic::frames::{
-    VXLAN, arp, ethernet, fix_checksum, geneve, icmp, ipv4, ipv4_between, ipv6, tagged, tcp, tunnel,
-    udp,
+    VXLAN, arp, ethernet, fix_checksum, geneve, icmp, ipv4, ipv4_between, ipv6, tagged, tcp,
+    tunnel, udp,
 };
 
 const VF0: u16 = 16;
@@ -24,7 +24,16 @@ struct Kind {
 
 /// The inner packet of tunnels.
 fn inner() -> Vec<u8> {
-    ethernet(0x0800, &ipv4_between([10, 0, 0, 20], [10, 0, 0, 10], 17, &[], &udp(1, 2, &PAYLOAD)))
+    ethernet(
+        0x0800,
+        &ipv4_between(
+            [10, 0, 0, 20],
+            [10, 0, 0, 10],
+            17,
+            &[],
+            &udp(1, 2, &PAYLOAD),
+        ),
+    )
 }
 
 fn kinds() -> Vec<Kind> {
@@ -38,8 +47,20 @@ fn kinds() -> Vec<Kind> {
     fix_checksum(&mut fragment);
     let v6_fragment = [&[17, 0, 0, 1, 0, 0, 0, 7][..], &udp].concat();
     let solicitation = [&icmp(135, &[])[..], &[0xfd; 16]].concat();
-    let vf = |name, frame, headers, fate| Kind { name, port: VF0, frame, headers, fate };
-    let up = |name, frame, headers, fate| Kind { name, port: UPLINK, frame, headers, fate };
+    let vf = |name, frame, headers, fate| Kind {
+        name,
+        port: VF0,
+        frame,
+        headers,
+        fate,
+    };
+    let up = |name, frame, headers, fate| Kind {
+        name,
+        port: UPLINK,
+        frame,
+        headers,
+        fate,
+    };
     let v4_udp = 14 + 20 + 8;
     let inner_v6 = v6(17, &udp);
     vec![
@@ -47,20 +68,65 @@ fn kinds() -> Vec<Kind> {
         vf("IPv4 TCP", v4(6, &tcp), 14 + 20 + 20, "/MISS/510"),
         vf("IPv4 ICMP", v4(1, &echo), v4_udp, "/MISS/510"),
         vf("IPv4 GRE", v4(47, &PAYLOAD), 14 + 20, "/MISS/510"),
-        vf("IPv4 options", ethernet(0x0800, &ipv4(17, &[1; 40], &udp)), v4_udp + 40, "/MISS/510"),
-        vf("IPv4 fragment", ethernet(0x0800, &fragment), 14 + 20, "/FRAGMENT/510"),
+        vf(
+            "IPv4 options",
+            ethernet(0x0800, &ipv4(17, &[1; 40], &udp)),
+            v4_udp + 40,
+            "/MISS/510",
+        ),
+        vf(
+            "IPv4 fragment",
+            ethernet(0x0800, &fragment),
+            14 + 20,
+            "/FRAGMENT/510",
+        ),
         vf("IPv6 UDP", v6(17, &udp), 14 + 40 + 8, "/MISS/510"),
         vf("IPv6 TCP", v6(6, &tcp), 14 + 40 + 20, "/MISS/510"),
-        vf("IPv6 echo", v6(58, &icmp(128, &PAYLOAD)), 14 + 40 + 8, "/MISS/510"),
+        vf(
+            "IPv6 echo",
+            v6(58, &icmp(128, &PAYLOAD)),
+            14 + 40 + 8,
+            "/MISS/510",
+        ),
         vf("IPv6 ND", v6(58, &solicitation), 14 + 40 + 8, "/ND/510"),
-        vf("IPv6 fragment", v6(44, &v6_fragment), 14 + 40 + 8, "/FRAGMENT/510"),
+        vf(
+            "IPv6 fragment",
+            v6(44, &v6_fragment),
+            14 + 40 + 8,
+            "/FRAGMENT/510",
+        ),
         vf("IPv6 none", v6(59, &[]), 14 + 40, "/MISS/510"),
         vf("ARP", ethernet(0x0806, &arp()), 14 + 28, "/ARP/510"),
-        vf("VLAN UDP", tagged(0x8100, 7, &v4(17, &udp)), v4_udp + 4, "/MISS/510"),
-        up("VXLAN", tunnel(4789, &VXLAN, &inner()), 50 + v4_udp, "/MISS/510"),
-        up("Geneve", tunnel(6081, &geneve(0), &inner()), 50 + v4_udp, "/MISS/510"),
-        up("Geneve options", tunnel(6081, &geneve(60), &inner()), 110 + v4_udp, "/MISS/510"),
-        up("Geneve IPv6", tunnel(6081, &geneve(0), &inner_v6), 50 + 14 + 40 + 8, "/MISS/510"),
+        vf(
+            "VLAN UDP",
+            tagged(0x8100, 7, &v4(17, &udp)),
+            v4_udp + 4,
+            "/MISS/510",
+        ),
+        up(
+            "VXLAN",
+            tunnel(4789, &VXLAN, &inner()),
+            50 + v4_udp,
+            "/MISS/510",
+        ),
+        up(
+            "Geneve",
+            tunnel(6081, &geneve(0), &inner()),
+            50 + v4_udp,
+            "/MISS/510",
+        ),
+        up(
+            "Geneve options",
+            tunnel(6081, &geneve(60), &inner()),
+            110 + v4_udp,
+            "/MISS/510",
+        ),
+        up(
+            "Geneve IPv6",
+            tunnel(6081, &geneve(0), &inner_v6),
+            50 + 14 + 40 + 8,
+            "/MISS/510",
+        ),
     ]
 }
 
@@ -91,7 +157,12 @@ fn packets_where_no_packets_belong() {
         }
     }
     for length in 0..2 {
-        nic.check(510, &[0xff; 2][..length], "UNKNOWN_PORT//", "no room for a port");
+        nic.check(
+            510,
+            &[0xff; 2][..length],
+            "UNKNOWN_PORT//",
+            "no room for a port",
+        );
     }
     nic.check(510, &[0xff; 2], "//", "to no port");
     nic.check(510, &[0, 17], "//17", "an empty packet");
@@ -171,12 +242,27 @@ fn every_unknown_ethertype() {
             continue;
         }
         let frame = ethernet(ether_type, &[0; 46]);
-        nic.check(VF0, &frame, "UNKNOWN_ETHERTYPE//", &format!("{ether_type:#06x}"));
+        nic.check(
+            VF0,
+            &frame,
+            "UNKNOWN_ETHERTYPE//",
+            &format!("{ether_type:#06x}"),
+        );
         if ether_type % 16 == 0 {
             let tagged = tagged(0x8100, 7, &frame);
-            nic.check(VF0, &tagged, "UNKNOWN_ETHERTYPE//", &format!("tagged {ether_type:#06x}"));
+            nic.check(
+                VF0,
+                &tagged,
+                "UNKNOWN_ETHERTYPE//",
+                &format!("tagged {ether_type:#06x}"),
+            );
             let tunnel = tunnel(4789, &VXLAN, &frame);
-            nic.check(UPLINK, &tunnel, "UNKNOWN_ETHERTYPE//", &format!("inner {ether_type:#06x}"));
+            nic.check(
+                UPLINK,
+                &tunnel,
+                "UNKNOWN_ETHERTYPE//",
+                &format!("inner {ether_type:#06x}"),
+            );
         }
     }
 }
@@ -190,7 +276,11 @@ fn stacked_vlans() {
         for inner in [0x8100, 0x88a8] {
             let stacked = tagged(outer, 7, &tagged(inner, 7, &frame));
             for length in 0..=stacked.len() {
-                let fate = if length < 18 { "MALFORMED//" } else { "STACKED_VLAN//" };
+                let fate = if length < 18 {
+                    "MALFORMED//"
+                } else {
+                    "STACKED_VLAN//"
+                };
                 let what = format!("{outer:#x} {inner:#x}, {length} bytes");
                 nic.check(VF0, &stacked[..length], fate, &what);
             }
@@ -210,8 +300,17 @@ fn fragments() {
         ip[6..8].copy_from_slice(&flags.to_be_bytes());
         fix_checksum(&mut ip);
         // Neither more-fragments nor an offset: not a fragment.
-        let fate = if flags & 0x3fff == 0 { "/MISS/510" } else { "/FRAGMENT/510" };
-        nic.check(VF0, &ethernet(0x0800, &ip), fate, &format!("flags and offset {flags:#06x}"));
+        let fate = if flags & 0x3fff == 0 {
+            "/MISS/510"
+        } else {
+            "/FRAGMENT/510"
+        };
+        nic.check(
+            VF0,
+            &ethernet(0x0800, &ip),
+            fate,
+            &format!("flags and offset {flags:#06x}"),
+        );
     }
 }
 
@@ -227,7 +326,10 @@ fn random_errors() {
         for _ in 0..1 + random.below(6) {
             match random.below(4) {
                 0 => frame.truncate(random.below(frame.len() + 1)),
-                1 => frame.extend(std::iter::repeat_n(random.below(256) as u8, random.below(80))),
+                1 => frame.extend(std::iter::repeat_n(
+                    random.below(256) as u8,
+                    random.below(80),
+                )),
                 _ if frame.is_empty() => {}
                 _ => {
                     let at = random.below(frame.len());
@@ -249,7 +351,10 @@ fn random_errors() {
         let forwarded = fate.outputs.len() == 1 && !host;
         assert_ne!(forwarded, host || !fate.dropped.is_empty(), "{what}");
         if host && !fate.dropped.is_empty() {
-            assert!(["TTL_EXPIRED", "TOO_BIG"].contains(&fate.dropped[0].as_str()), "{what}");
+            assert!(
+                ["TTL_EXPIRED", "TOO_BIG"].contains(&fate.dropped[0].as_str()),
+                "{what}"
+            );
             assert_eq!(fate.dropped, fate.punted, "{what}");
         }
     }

@@ -11,13 +11,16 @@ use flownic_bmv2_tests::target::Target;
 
 fn scripts() -> Vec<(PathBuf, Vec<Line>)> {
     let directory = repository().join("bmv2-tests/stf");
-    let files = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path());
+    let files = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|file| file.unwrap().path());
     let mut files: Vec<PathBuf> = files.collect();
     files.sort();
     assert!(files.len() >= 9, "scripts are missing: {files:?}");
     let read = |file: PathBuf| {
         let text = std::fs::read_to_string(&file).unwrap();
-        let script = script::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let script =
+            script::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         (file, script)
     };
     files.into_iter().map(read).collect()
@@ -29,7 +32,11 @@ fn run_all(mut start: impl FnMut(&[Line]) -> Box<dyn Target>, program: &Program)
     for (file, script) in scripts() {
         let mut target = start(&script);
         for failure in run(&mut *target, &program.p4info, &script) {
-            wrong.push_str(&format!("{}: {}: {failure}\n", target.name(), file.display()));
+            wrong.push_str(&format!(
+                "{}: {}: {failure}\n",
+                target.name(),
+                file.display()
+            ));
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use flownic_pipeline::entity::{
-    Atomicity, Code, CounterData, TableEntry, Update, UpdateError,
-};
+use flownic_pipeline::entity::{Atomicity, Code, CounterData, TableEntry, Update, UpdateError};
 use flownic_pipeline::p4info::P4Info;
 
 use crate::exec::externs::Externs;
@@ -57,7 +55,9 @@ pub struct Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("tables", &self.tables.len()).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("tables", &self.tables.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -69,7 +69,11 @@ impl Engine {
     /// When the JSON is not consistent in itself or with the P4Info, or needs what this target
     /// does not have: what, and where in the JSON.
     pub fn load(json: &[u8], p4info: P4Info, options: &Options) -> Result<Engine, LoadError> {
-        let load::Loaded { program, tables, directory } = load::load(json, &p4info, options)?;
+        let load::Loaded {
+            program,
+            tables,
+            directory,
+        } = load::load(json, &p4info, options)?;
         let externs = Externs::new(&program.registers, &program.counters);
         let room = Room::new(&program);
         Ok(Engine {
@@ -169,8 +173,12 @@ impl Engine {
     ) -> Result<Vec<Vec<u8>>, UpdateError> {
         let index = Directory::find(&self.directory.registers, register)
             .ok_or_else(|| not_found("register", register))?;
-        let end = first.saturating_add(count).min(self.externs.register_size(index));
-        Ok((first..end).map(|cell| register_value(&self.externs, index, cell)).collect())
+        let end = first
+            .saturating_add(count)
+            .min(self.externs.register_size(index));
+        Ok((first..end)
+            .map(|cell| register_value(&self.externs, index, cell))
+            .collect())
     }
 
     /// Values of `count` cells from `first` on; fewer at the end of the counter.
@@ -186,13 +194,19 @@ impl Engine {
         let index = Directory::find(&self.directory.counters, counter)
             .ok_or_else(|| not_found("counter", counter))?;
         let cells = self.externs.counter(index).iter();
-        Ok(cells.skip(first as usize).take(count as usize).copied().collect())
+        Ok(cells
+            .skip(first as usize)
+            .take(count as usize)
+            .copied()
+            .collect())
     }
 
     /// P4Info id, number of entries and size of every table that the control plane can see.
     pub fn table_use(&self) -> Vec<(u32, u64, u64)> {
         let visible = self.tables.iter().filter(|table| table.schema.id != 0);
-        visible.map(|table| (table.schema.id, table.used(), table.schema.size)).collect()
+        visible
+            .map(|table| (table.schema.id, table.used(), table.schema.size))
+            .collect()
     }
 
     /// What became of packets.
@@ -207,10 +221,15 @@ impl Engine {
 
     fn table(&self, id: u32) -> Result<&Table, UpdateError> {
         let index = Directory::find(&self.directory.tables, id);
-        index.map(|index| &self.tables[usize::from(index)]).ok_or_else(|| not_found("table", id))
+        index
+            .map(|index| &self.tables[usize::from(index)])
+            .ok_or_else(|| not_found("table", id))
     }
 }
 
 fn not_found(kind: &str, id: u32) -> UpdateError {
-    UpdateError { code: Code::NotFound, message: format!("there is no {kind} {id:#x}") }
+    UpdateError {
+        code: Code::NotFound,
+        message: format!("there is no {kind} {id:#x}"),
+    }
 }

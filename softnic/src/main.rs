@@ -14,7 +14,7 @@ use flownic_softnic::device::{Device, Identity};
 use flownic_softnic::ports::address::{CaptureAddress, PortAddress};
 use flownic_softnic::ports::pcapng::Capture;
 use flownic_softnic::ports::port::Port;
-use flownic_softnic::worker::Worker;
+use flownic_softnic::worker::{Report, Worker};
 use flownic_softnic::{Engine, Options};
 use sha2::{Digest, Sha256};
 
@@ -62,7 +62,9 @@ enum LogFormat {
 
 fn table_size(text: &str) -> Result<(String, u64), String> {
     let (table, size) = text.split_once('=').ok_or("TABLE=ENTRIES is expected")?;
-    let size = size.parse().map_err(|_| format!("{size:?} is no number of entries"))?;
+    let size = size
+        .parse()
+        .map_err(|_| format!("{size:?} is no number of entries"))?;
     Ok((table.to_owned(), size))
 }
 
@@ -70,15 +72,28 @@ fn table_size(text: &str) -> Result<(String, u64), String> {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("{path}: {source}")]
-    File { path: PathBuf, source: std::io::Error },
+    File {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("{path}: {source}")]
-    P4Info { path: PathBuf, source: flownic_pipeline::p4info::FormatError },
+    P4Info {
+        path: PathBuf,
+        source: flownic_pipeline::p4info::FormatError,
+    },
     #[error("{path}: {source}")]
-    Program { path: PathBuf, source: flownic_softnic::LoadError },
+    Program {
+        path: PathBuf,
+        source: flownic_softnic::LoadError,
+    },
     #[error("--table-size: the program has no table {0:?}")]
     NoTable(String),
     #[error("port {number} ({endpoint}): {source}")]
-    Port { number: u16, endpoint: String, source: std::io::Error },
+    Port {
+        number: u16,
+        endpoint: String,
+        source: std::io::Error,
+    },
     #[error("port {0} is given twice")]
     PortTwice(u16),
     #[error("--capture {0}: there is no such port")]
@@ -86,7 +101,10 @@ enum Failure {
     #[error("--device {0}: vfio-user:SOCKET is expected")]
     Device(String),
     #[error("--device {path}: {source}")]
-    Serve { path: PathBuf, source: std::io::Error },
+    Serve {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("--log {0}")]
     Log(#[from] tracing_subscriber::filter::ParseError),
     #[error(transparent)]
@@ -129,18 +147,27 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let p4info = p4info(&arguments.p4info)?;
     let p4info_json = p4info.to_json().into_bytes();
     let options = options(arguments, &p4info)?;
-    let engine = Engine::load(&program, p4info, &options)
-        .map_err(|source| Failure::Program { path: arguments.program.clone(), source })?;
+    let engine = Engine::load(&program, p4info, &options).map_err(|source| Failure::Program {
+        path: arguments.program.clone(),
+        source,
+    })?;
     let ports = ports(arguments)?;
     let device = device(arguments, &program)?;
     let mut worker = Worker::new(engine, ports, device, p4info_json);
 
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "ready program={} ports={}", arguments.program.display(), arguments.ports.len())?;
+    writeln!(
+        stdout,
+        "ready program={} ports={}",
+        arguments.program.display(),
+        arguments.ports.len()
+    )?;
     stdout.flush()?;
 
-    let interval = arguments.statistics_interval.map(|seconds| Duration::from_secs(seconds.max(1)));
-    let every = interval.map(|interval| (interval, Box::new(report) as Box<dyn FnMut(&Worker)>));
+    let interval = arguments
+        .statistics_interval
+        .map(|seconds| Duration::from_secs(seconds.max(1)));
+    let every = interval.map(|interval| (interval, Box::new(report) as Report));
     worker.run(stop.as_fd(), every)?;
     report(&worker);
     Ok(())
@@ -148,7 +175,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn start_log(arguments: &Arguments) -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::try_new(&arguments.log)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match arguments.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
@@ -157,7 +186,10 @@ fn start_log(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|source| Failure::File { path: path.to_owned(), source })
+    fs::read(path).map_err(|source| Failure::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn p4info(path: &Path) -> Result<P4Info, Failure> {
@@ -167,13 +199,18 @@ fn p4info(path: &Path) -> Result<P4Info, Failure> {
         true => P4Info::from_json(&text),
         false => P4Info::from_text(&String::from_utf8_lossy(&text)),
     };
-    p4info.map_err(|source| Failure::P4Info { path: path.to_owned(), source })
+    p4info.map_err(|source| Failure::P4Info {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn options(arguments: &Arguments, p4info: &P4Info) -> Result<Options, Failure> {
     let mut table_sizes = Vec::new();
     for (name, size) in &arguments.table_sizes {
-        let table = p4info.table(name).ok_or_else(|| Failure::NoTable(name.clone()))?;
+        let table = p4info
+            .table(name)
+            .ok_or_else(|| Failure::NoTable(name.clone()))?;
         table_sizes.push((table.preamble.name.clone(), *size));
     }
     Ok(Options { table_sizes })
@@ -197,8 +234,12 @@ fn ports(arguments: &Arguments) -> Result<Vec<Port>, Failure> {
         let Some(port) = ports.iter_mut().find(|port| port.number() == number) else {
             return Err(Failure::NoPort(number));
         };
-        let file = Capture::create(&capture.file, &format!("port {number}"))
-            .map_err(|source| Failure::File { path: capture.file.clone(), source })?;
+        let file = Capture::create(&capture.file, &format!("port {number}")).map_err(|source| {
+            Failure::File {
+                path: capture.file.clone(),
+                source,
+            }
+        })?;
         port.capture(file);
     }
     Ok(ports)
@@ -213,7 +254,11 @@ fn device(arguments: &Arguments, program: &[u8]) -> Result<Option<Device>, Failu
     };
     let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = Sha256::digest(program).into();
     let count = |range: std::ops::Range<u16>| {
-        arguments.ports.iter().filter(|port| range.contains(&port.number)).count() as u32
+        arguments
+            .ports
+            .iter()
+            .filter(|port| range.contains(&port.number))
+            .count() as u32
     };
     let identity = Identity {
         serial: arguments.serial,
@@ -223,7 +268,8 @@ fn device(arguments: &Arguments, program: &[u8]) -> Result<Option<Device>, Failu
         firmware: format!("softnic {}", env!("CARGO_PKG_VERSION")),
     };
     let path = PathBuf::from(socket);
-    let device = Device::serve(&path, identity).map_err(|source| Failure::Serve { path, source })?;
+    let device =
+        Device::serve(&path, identity).map_err(|source| Failure::Serve { path, source })?;
     Ok(Some(device))
 }
 
@@ -235,7 +281,11 @@ fn report(worker: &Worker) {
         tracing::info!(number = port.number(), counters = ?port.counters(), "port");
     }
     for (id, used, size) in worker.engine().table_use() {
-        let name = worker.engine().p4info().table_by_id(id).map(|table| &table.preamble.name);
+        let name = worker
+            .engine()
+            .p4info()
+            .table_by_id(id)
+            .map(|table| &table.preamble.name);
         tracing::debug!(name, used, size, "table");
     }
 }

@@ -133,20 +133,36 @@ pub(crate) enum Expr {
     /// 1 while the header is valid.
     Valid(HeaderId),
     /// Cell of a register array; 0 out of range.
-    Register { register: u16, index: Box<Arith> },
+    Register {
+        register: u16,
+        index: Box<Arith>,
+    },
     /// Field of the newest element of a stack; 0 while it is empty.
-    StackLast { stack: u16, field: u16 },
+    StackLast {
+        stack: u16,
+        field: u16,
+    },
     /// Field of a header that is known at run time only.
-    HeaderField { header: HeaderRef, field: u16 },
+    HeaderField {
+        header: HeaderRef,
+        field: u16,
+    },
     /// Number of used elements, plus `add`.
-    StackCount { stack: u16, add: i8 },
+    StackCount {
+        stack: u16,
+        add: i8,
+    },
     Binary(BinaryOp, Box<Expr>, Box<Expr>),
     /// All bits inverted.
     Invert(Box<Expr>),
     /// Wraps to a signed width.
     SignedWrap(Box<Expr>, u32),
     /// Clamps to an unsigned width; `signed`: the value may be negative.
-    ClampUnsigned { value: Box<Expr>, width: u32, signed: bool },
+    ClampUnsigned {
+        value: Box<Expr>,
+        width: u32,
+        signed: bool,
+    },
     /// Clamps to a signed width.
     ClampSigned(Box<Expr>, u32),
     /// `cond ? a : b`.
@@ -181,7 +197,12 @@ pub(crate) enum CompareAs {
 #[derive(Debug, Clone)]
 pub(crate) enum BoolExpr {
     Const(bool),
-    Compare { op: Compare, kind: CompareAs, left: Expr, right: Expr },
+    Compare {
+        op: Compare,
+        kind: CompareAs,
+        left: Expr,
+        right: Expr,
+    },
     /// Both valid, and every field equal.
     SameHeader(HeaderRef, HeaderRef),
     /// Variable-length fields, compared as numbers, as on bmv2.
@@ -203,11 +224,20 @@ pub(crate) enum BoolExpr {
 pub(crate) enum Place {
     Field(Bits),
     /// Field of a header that is known at run time only; nowhere when out of range.
-    HeaderField { header: HeaderRef, field: u16 },
+    HeaderField {
+        header: HeaderRef,
+        field: u16,
+    },
     /// Field of the newest element of a stack; nowhere while it is empty.
-    StackLast { stack: u16, field: u16 },
+    StackLast {
+        stack: u16,
+        field: u16,
+    },
     /// Cell of a register array; nowhere when out of range.
-    Register { register: u16, index: Arith },
+    Register {
+        register: u16,
+        index: Arith,
+    },
 }
 
 /// Which fields a copied packet keeps: list of (first byte, number of bytes) ranges of metadata.
@@ -216,39 +246,98 @@ pub(crate) type FieldList = Vec<Bits>;
 /// Steps of actions.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
-    Assign { to: Place, value: Arith },
+    Assign {
+        to: Place,
+        value: Arith,
+    },
     /// Whole bytes, same number of them.
-    CopyBytes { to: u32, from: u32, bytes: u32 },
+    CopyBytes {
+        to: u32,
+        from: u32,
+        bytes: u32,
+    },
     /// Variable-length field of one header to that of another.
-    CopyVarbit { to: HeaderId, from: HeaderId },
-    CopyHeader { to: HeaderRef, from: HeaderRef },
-    CopyStack { to: u16, from: u16 },
+    CopyVarbit {
+        to: HeaderId,
+        from: HeaderId,
+    },
+    CopyHeader {
+        to: HeaderRef,
+        from: HeaderRef,
+    },
+    CopyStack {
+        to: u16,
+        from: u16,
+    },
     SetValid(HeaderRef),
     SetInvalid(HeaderRef),
-    Push { stack: u16, count: Arith },
-    Pop { stack: u16, count: Arith },
+    Push {
+        stack: u16,
+        count: Arith,
+    },
+    Pop {
+        stack: u16,
+        count: Arith,
+    },
     MarkToDrop,
-    Count { counter: u16, index: Arith },
-    RegisterRead { to: Place, register: u16, index: Arith },
-    RegisterWrite { register: u16, index: Arith, value: Arith },
-    Hash { to: Place, base: Arith, calculation: u16, size: Arith },
-    Random { to: Place, low: Arith, high: Arith },
+    Count {
+        counter: u16,
+        index: Arith,
+    },
+    RegisterRead {
+        to: Place,
+        register: u16,
+        index: Arith,
+    },
+    RegisterWrite {
+        register: u16,
+        index: Arith,
+        value: Arith,
+    },
+    Hash {
+        to: Place,
+        base: Arith,
+        calculation: u16,
+        size: Arith,
+    },
+    Random {
+        to: Place,
+        low: Arith,
+        high: Arith,
+    },
     /// Without a configuration a meter is green, and meters cannot be configured yet.
-    Meter { to: Place },
-    Clone { session: Arith, fields: Option<u16> },
-    Resubmit { fields: Option<u16> },
-    Recirculate { fields: Option<u16> },
+    Meter {
+        to: Place,
+    },
+    Clone {
+        session: Arith,
+        fields: Option<u16>,
+    },
+    Resubmit {
+        fields: Option<u16>,
+    },
+    Recirculate {
+        fields: Option<u16>,
+    },
     /// Nobody can subscribe yet.
     Digest,
-    Truncate { bytes: Arith },
+    Truncate {
+        bytes: Arith,
+    },
     Jump(u32),
-    JumpIfZero { value: Arith, to: u32 },
+    JumpIfZero {
+        value: Arith,
+        to: u32,
+    },
     Exit,
-    NoOp,
+    Nothing,
     /// `assert` and `assume`: the packet is dropped when it does not hold.
     Assert(Arith),
     /// Message with values in place of `{}`.
-    Log { format: String, values: Vec<Arith> },
+    Log {
+        format: String,
+        values: Vec<Arith>,
+    },
 }
 
 /// An action.
@@ -268,18 +357,36 @@ pub(crate) struct Action {
 #[derive(Debug, Clone)]
 pub(crate) enum Node {
     /// `color`: where the table's meter puts its result.
-    Table { table: u16, key: Vec<KeyPart>, color: Option<Bits>, next: Next },
-    If { condition: BoolExpr, then: Option<NodeId>, otherwise: Option<NodeId> },
-    Action { action: u16, next: Option<NodeId> },
+    Table {
+        table: u16,
+        key: Vec<KeyPart>,
+        color: Option<Bits>,
+        next: Next,
+    },
+    If {
+        condition: BoolExpr,
+        then: Option<NodeId>,
+        otherwise: Option<NodeId>,
+    },
+    Action {
+        action: u16,
+        next: Option<NodeId>,
+    },
 }
 
 /// Where to go after a table.
 #[derive(Debug, Clone)]
 pub(crate) enum Next {
     /// By hit and miss.
-    HitMiss { hit: Option<NodeId>, miss: Option<NodeId> },
+    HitMiss {
+        hit: Option<NodeId>,
+        miss: Option<NodeId>,
+    },
     /// By the action that ran: index in the table's list of actions.
-    Action { by_action: Vec<Option<NodeId>>, miss: Option<NodeId> },
+    Action {
+        by_action: Vec<Option<NodeId>>,
+        miss: Option<NodeId>,
+    },
     /// Always the same.
     Always(Option<NodeId>),
 }
@@ -291,9 +398,16 @@ pub(crate) enum KeyPart {
     /// With a constant mask, as long as the padded field.
     Masked(Bits, Vec<u8>),
     Valid(HeaderId),
-    StackLast { stack: u16, field: u16, width: u32 },
+    StackLast {
+        stack: u16,
+        field: u16,
+        width: u32,
+    },
     /// Bits of the packet after what was extracted.
-    Lookahead { offset: u32, width: u32 },
+    Lookahead {
+        offset: u32,
+        width: u32,
+    },
 }
 
 impl KeyPart {
@@ -345,12 +459,19 @@ pub(crate) struct ParserState {
 #[derive(Debug, Clone)]
 pub(crate) enum HashInput {
     /// Bits of the packet header vector, skipped while the header is invalid.
-    Bits { header: HeaderId, at_bits: u32, bits: u32 },
+    Bits {
+        header: HeaderId,
+        at_bits: u32,
+        bits: u32,
+    },
     /// Variable-length field, skipped while the header is invalid.
     Varbit(HeaderId),
     /// As on the wire, skipped while invalid.
     Header(HeaderId),
-    Const { value: Vec<u8>, bits: u32 },
+    Const {
+        value: Vec<u8>,
+        bits: u32,
+    },
     /// What follows the parsed headers.
     Payload,
 }

@@ -55,7 +55,10 @@ struct Outputs {
 impl Outputs {
     fn send(&mut self, number: u16, packet: &[u8]) {
         if number == CPU_PORT {
-            let taken = self.device.as_mut().is_some_and(|device| device.punt(packet));
+            let taken = self
+                .device
+                .as_mut()
+                .is_some_and(|device| device.punt(packet));
             match taken {
                 true => self.counters.punted += 1,
                 false => self.counters.punt_failed += 1,
@@ -68,6 +71,9 @@ impl Outputs {
         }
     }
 }
+
+/// Called now and then with the worker, to tell what it counted.
+pub type Report = Box<dyn FnMut(&Worker)>;
 
 /// A NIC at work.
 pub struct Worker {
@@ -99,9 +105,23 @@ impl Worker {
             }
         }
         let counters = WorkerCounters::default();
-        let outputs = Outputs { ports, by_number, device: device.clone(), counters };
-        let backend = Backend { engine, outputs, p4info_json, start: Instant::now() };
-        Worker { backend, device, buffer: Box::new([0; MAX_FRAME + 1]) }
+        let outputs = Outputs {
+            ports,
+            by_number,
+            device: device.clone(),
+            counters,
+        };
+        let backend = Backend {
+            engine,
+            outputs,
+            p4info_json,
+            start: Instant::now(),
+        };
+        Worker {
+            backend,
+            device,
+            buffer: Box::new([0; MAX_FRAME + 1]),
+        }
     }
 
     /// Works until `stop` is readable. `every` (if given) is called about that often.
@@ -111,9 +131,11 @@ impl Worker {
     pub fn run(
         &mut self,
         stop: BorrowedFd<'_>,
-        mut every: Option<(Duration, Box<dyn FnMut(&Worker)>)>,
+        mut every: Option<(Duration, Report)>,
     ) -> io::Result<()> {
-        let mut next = every.as_ref().map(|(interval, _)| Instant::now() + *interval);
+        let mut next = every
+            .as_ref()
+            .map(|(interval, _)| Instant::now() + *interval);
         loop {
             let busy = self.round();
             if let (Some((interval, report)), Some(at)) = (&mut every, next)
@@ -176,7 +198,11 @@ impl Worker {
             fds.push(PollFd::from_borrowed_fd(device.wake_fd(), PollFlags::IN));
         }
         for port in ports {
-            let mut flags = if full { PollFlags::empty() } else { PollFlags::IN };
+            let mut flags = if full {
+                PollFlags::empty()
+            } else {
+                PollFlags::IN
+            };
             if port.has_queue() && port.tells_room() {
                 flags |= PollFlags::OUT;
             } else if port.has_queue() {
@@ -217,8 +243,10 @@ impl Worker {
 }
 
 fn readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<bool> {
-    let mut fds: Vec<_> =
-        fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    let mut fds: Vec<_> = fds
+        .iter()
+        .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+        .collect();
     wait_for(&mut fds, timeout)?;
     Ok(fds.iter().any(|fd| !fd.revents().is_empty()))
 }
@@ -243,7 +271,8 @@ impl Backend {
             };
             let outputs = &mut self.outputs;
             let out = &mut |port: u16, packet: &[u8]| outputs.send(port, packet);
-            self.engine.process(number, frame, self.start.elapsed(), out);
+            self.engine
+                .process(number, frame, self.start.elapsed(), out);
             done += 1;
         }
         done
@@ -294,6 +323,7 @@ impl DeviceBackend for Backend {
         self.outputs.counters.injected += 1;
         let outputs = &mut self.outputs;
         let out = &mut |port: u16, packet: &[u8]| outputs.send(port, packet);
-        self.engine.process(CPU_PORT, packet, self.start.elapsed(), out);
+        self.engine
+            .process(CPU_PORT, packet, self.start.elapsed(), out);
     }
 }

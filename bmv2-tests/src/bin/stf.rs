@@ -68,6 +68,9 @@ fn one(arguments: &Arguments, path: &PathBuf) -> Result<(), String> {
     let failures = run(&mut *target, &program.p4info, &script);
     match failures.is_empty() {
         true => Ok(()),
-        false => Err(failures.iter().map(|failure| format!("\n  {failure}")).collect()),
+        false => Err(failures
+            .iter()
+            .map(|failure| format!("\n  {failure}"))
+            .collect()),
     }
 }

@@ -24,7 +24,9 @@ pub fn tagged(tag_type: u16, vid: u16, frame: &[u8]) -> Vec<u8> {
 }
 
 fn sum(header: &[u8]) -> u16 {
-    let words = header.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
+    let words = header
+        .chunks(2)
+        .map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
     let sum: u32 = words.sum();
     let sum = (sum & 0xffff) + (sum >> 16);
     !((sum & 0xffff) + (sum >> 16)) as u16
@@ -114,7 +116,10 @@ pub fn arp() -> Vec<u8> {
 /// Outer headers of a tunnel packet to us; `tunnel` is the tunnel header with its options.
 pub fn tunnel(port: u16, tunnel: &[u8], inner: &[u8]) -> Vec<u8> {
     let udp = udp(0xc000, port, &[tunnel, inner].concat());
-    ethernet(0x0800, &ipv4_between([192, 0, 2, 2], [192, 0, 2, 1], 17, &[], &udp))
+    ethernet(
+        0x0800,
+        &ipv4_between([192, 0, 2, 2], [192, 0, 2, 1], 17, &[], &udp),
+    )
 }
 
 pub const VXLAN: [u8; 8] = [8, 0, 0, 0, 0, 0, 100, 0];

@@ -32,8 +32,17 @@ pub struct Fate {
 impl Fate {
     /// `dropped/punted/ports`, short.
     pub fn text(&self) -> String {
-        let ports: Vec<String> = self.outputs.iter().map(|output| output.port.to_string()).collect();
-        format!("{}/{}/{}", self.dropped.join("+"), self.punted.join("+"), ports.join("+"))
+        let ports: Vec<String> = self
+            .outputs
+            .iter()
+            .map(|output| output.port.to_string())
+            .collect();
+        format!(
+            "{}/{}/{}",
+            self.dropped.join("+"),
+            self.punted.join("+"),
+            ports.join("+")
+        )
     }
 }
 
@@ -47,7 +56,10 @@ impl Nic {
         let p4info = &program.p4info;
         let names = |name| {
             let members = &p4info.serializable_enum(name).unwrap().members;
-            members.iter().map(|member| (member.name.clone(), member.value[0])).collect()
+            members
+                .iter()
+                .map(|member| (member.name.clone(), member.value[0]))
+                .collect()
         };
         Nic {
             drops: p4info.counter("verdict.drops").unwrap().preamble.id,
@@ -59,8 +71,15 @@ impl Nic {
     }
 
     fn counts(&mut self, counter: u32, port: u16) -> Vec<(u64, u64)> {
-        let cells = self.target.engine().read_counters(counter, u32::from(port) * 64, 64).unwrap();
-        cells.iter().map(|cell| (cell.packets, cell.bytes)).collect()
+        let cells = self
+            .target
+            .engine()
+            .read_counters(counter, u32::from(port) * 64, 64)
+            .unwrap();
+        cells
+            .iter()
+            .map(|cell| (cell.packets, cell.bytes))
+            .collect()
     }
 
     /// Runs a packet. Every counter that moved must have counted exactly this packet.
@@ -69,18 +88,27 @@ impl Nic {
         self.target.send(port, packet).unwrap();
         let after = [self.counts(self.drops, port), self.counts(self.punts, port)];
         let mut moved = [Vec::new(), Vec::new()];
-        for (kind, names) in [&self.drop_reasons, &self.punt_reasons].into_iter().enumerate() {
+        for (kind, names) in [&self.drop_reasons, &self.punt_reasons]
+            .into_iter()
+            .enumerate()
+        {
             for (reason, (before, after)) in before[kind].iter().zip(&after[kind]).enumerate() {
                 if before != after {
                     let counted = (after.0 - before.0, after.1 - before.1);
                     assert_eq!(counted, (1, packet.len() as u64), "packets and bytes");
-                    let name = names.iter().find(|(_, value)| usize::from(*value) == reason);
+                    let name = names
+                        .iter()
+                        .find(|(_, value)| usize::from(*value) == reason);
                     moved[kind].push(name.unwrap().0.clone());
                 }
             }
         }
         let [dropped, punted] = moved;
-        Fate { dropped, punted, outputs: self.target.outputs(0).unwrap() }
+        Fate {
+            dropped,
+            punted,
+            outputs: self.target.outputs(0).unwrap(),
+        }
     }
 
     /// Runs a packet and compares its fate: `BAD_LENGTH//`, `/MISS/510`, `//17`.

@@ -4,9 +4,7 @@
 use super::machine::Machine;
 use super::phv::{extend, load};
 use super::wide;
-use crate::program::{
-    Arith, BinaryOp, BoolExpr, Compare, CompareAs, Expr, HeaderId, HeaderRef,
-};
+use crate::program::{Arith, BinaryOp, BoolExpr, Compare, CompareAs, Expr, HeaderId, HeaderRef};
 
 impl Machine<'_> {
     /// Low 128 bits of a value.
@@ -30,9 +28,9 @@ impl Machine<'_> {
             Expr::Field(bits) => self.phv.load(*bits),
             Expr::Param(bits) => load(self.data, *bits),
             Expr::Valid(header) => u128::from(self.phv.is_valid(*header)),
-            Expr::Register { register, index } => {
-                self.externs.read_register(*register, self.eval_index(index))
-            }
+            Expr::Register { register, index } => self
+                .externs
+                .read_register(*register, self.eval_index(index)),
             Expr::StackLast { stack, field } => match self.last_of(*stack) {
                 Some(header) => self.field_of(header, *field),
                 None => 0,
@@ -47,17 +45,27 @@ impl Machine<'_> {
             Expr::Binary(op, left, right) => binary(*op, self.narrow(left), self.narrow(right)),
             Expr::Invert(value) => !self.narrow(value),
             Expr::SignedWrap(value, width) => extend(self.narrow(value), *width, true),
-            Expr::ClampUnsigned { value, width, signed } => {
+            Expr::ClampUnsigned {
+                value,
+                width,
+                signed,
+            } => {
                 let value = self.narrow(value);
-                if *signed && (value as i128) < 0 { 0 } else { value.min(max_unsigned(*width)) }
+                if *signed && (value as i128) < 0 {
+                    0
+                } else {
+                    value.min(max_unsigned(*width))
+                }
             }
             Expr::ClampSigned(value, width) => {
                 let max = (max_unsigned(*width) >> 1) as i128;
                 (self.narrow(value) as i128).clamp(-max - 1, max) as u128
             }
-            Expr::Choose(condition, then, otherwise) => {
-                self.narrow(if self.truth(condition) { then } else { otherwise })
-            }
+            Expr::Choose(condition, then, otherwise) => self.narrow(if self.truth(condition) {
+                then
+            } else {
+                otherwise
+            }),
             Expr::FromBool(value) => u128::from(self.truth(value)),
         }
     }
@@ -65,7 +73,12 @@ impl Machine<'_> {
     pub(crate) fn truth(&self, expr: &BoolExpr) -> bool {
         match expr {
             BoolExpr::Const(value) => *value,
-            BoolExpr::Compare { op, kind, left, right } => {
+            BoolExpr::Compare {
+                op,
+                kind,
+                left,
+                right,
+            } => {
                 let order = match kind {
                     CompareAs::Unsigned => self.narrow(left).cmp(&self.narrow(right)),
                     CompareAs::Signed => {
@@ -91,9 +104,9 @@ impl Machine<'_> {
             BoolExpr::And(a, b) => self.truth(a) && self.truth(b),
             BoolExpr::Or(a, b) => self.truth(a) || self.truth(b),
             BoolExpr::Not(value) => !self.truth(value),
-            BoolExpr::Valid(header) => {
-                self.header(header).is_some_and(|header| self.phv.is_valid(header))
-            }
+            BoolExpr::Valid(header) => self
+                .header(header)
+                .is_some_and(|header| self.phv.is_valid(header)),
             BoolExpr::AnyValid(headers) => headers.iter().any(|&header| self.phv.is_valid(header)),
             BoolExpr::NotZero(value) => {
                 if value.wide {
@@ -102,9 +115,11 @@ impl Machine<'_> {
                     self.narrow(&value.expr) != 0
                 }
             }
-            BoolExpr::Choose(condition, then, otherwise) => {
-                self.truth(if self.truth(condition) { then } else { otherwise })
-            }
+            BoolExpr::Choose(condition, then, otherwise) => self.truth(if self.truth(condition) {
+                then
+            } else {
+                otherwise
+            }),
         }
     }
 
@@ -123,17 +138,24 @@ impl Machine<'_> {
     pub(crate) fn last_of(&self, stack: u16) -> Option<HeaderId> {
         let used = usize::from(self.phv.stack_used[usize::from(stack)]);
         let headers = &self.program.stacks[usize::from(stack)].headers;
-        used.checked_sub(1).and_then(|last| headers.get(last)).copied()
+        used.checked_sub(1)
+            .and_then(|last| headers.get(last))
+            .copied()
     }
 
     fn field_of(&self, header: HeaderId, field: u16) -> u128 {
-        self.phv.load(self.program.headers[usize::from(header)].fields[usize::from(field)])
+        self.phv
+            .load(self.program.headers[usize::from(header)].fields[usize::from(field)])
     }
 }
 
 /// The largest value of an unsigned width up to 128.
 fn max_unsigned(width: u32) -> u128 {
-    if width >= 128 { u128::MAX } else { (1 << width) - 1 }
+    if width >= 128 {
+        u128::MAX
+    } else {
+        (1 << width) - 1
+    }
 }
 
 fn binary(op: BinaryOp, left: u128, right: u128) -> u128 {

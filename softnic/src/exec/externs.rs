@@ -28,7 +28,13 @@ impl Register {
 
     fn bits(&self) -> Bits {
         // Cells are cut to their width when they are written; all bytes are the value.
-        Bits { at: 0, bytes: self.cell as u32, shift: 0, width: self.width, signed: false }
+        Bits {
+            at: 0,
+            bytes: self.cell as u32,
+            shift: 0,
+            width: self.width,
+            signed: false,
+        }
     }
 }
 
@@ -37,7 +43,11 @@ impl Externs {
     pub(crate) fn new(registers: &[RegisterDef], counters: &[CounterDef]) -> Externs {
         let register = |def: &RegisterDef| {
             let cell = def.width.div_ceil(8) as usize;
-            Register { bytes: vec![0; cell * def.size as usize], cell, width: def.width }
+            Register {
+                bytes: vec![0; cell * def.size as usize],
+                cell,
+                width: def.width,
+            }
         };
         Externs {
             registers: registers.iter().map(register).collect(),
@@ -51,13 +61,18 @@ impl Externs {
     /// Low 128 bits of a cell; 0 when there is no such cell.
     pub(crate) fn read_register(&self, register: u16, index: u32) -> u128 {
         let register = &self.registers[usize::from(register)];
-        register.at(index).map_or(0, |at| phv::load(&register.bytes[at], register.bits()))
+        register
+            .at(index)
+            .map_or(0, |at| phv::load(&register.bytes[at], register.bits()))
     }
 
     /// Bytes of a cell and its width; empty when there is no such cell.
     pub(crate) fn register_bytes(&self, register: u16, index: u32) -> (&[u8], u32) {
         let register = &self.registers[usize::from(register)];
-        (register.at(index).map_or(&[][..], |at| &register.bytes[at]), register.width)
+        (
+            register.at(index).map_or(&[][..], |at| &register.bytes[at]),
+            register.width,
+        )
     }
 
     /// Bytes of a cell for writing, `None` when there is no such cell, and where the value lies

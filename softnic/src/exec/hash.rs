@@ -6,7 +6,11 @@ use super::phv::Phv;
 use crate::program::{Calculation, HashAlgorithm, HashInput, Program};
 
 /// As bmv2's `crc64_custom` before it is configured.
-const CRC_64: crc::Algorithm<u64> = crc::Algorithm { init: 0, xorout: 0, ..crc::CRC_64_GO_ISO };
+const CRC_64: crc::Algorithm<u64> = crc::Algorithm {
+    init: 0,
+    xorout: 0,
+    ..crc::CRC_64_GO_ISO
+};
 
 static CRC8: Crc<u8, Table<1>> = Crc::<u8, Table<1>>::new(&crc::CRC_8_SMBUS);
 static CRC16: Crc<u16, Table<1>> = Crc::<u16, Table<1>>::new(&crc::CRC_16_ARC);
@@ -25,7 +29,11 @@ pub(crate) fn compute(
     let mut input = BitWriter::new(scratch);
     for part in &calculation.input {
         match part {
-            HashInput::Bits { header, at_bits, bits } if phv.is_valid(*header) => {
+            HashInput::Bits {
+                header,
+                at_bits,
+                bits,
+            } if phv.is_valid(*header) => {
                 input.push(&phv.bytes[(*at_bits / 8) as usize..], at_bits % 8, *bits);
             }
             HashInput::Varbit(header) if phv.is_valid(*header) => {
@@ -59,16 +67,20 @@ fn hash(algorithm: HashAlgorithm, bytes: &[u8]) -> u64 {
         HashAlgorithm::Csum16 => u64::from(internet_checksum(bytes)),
         HashAlgorithm::Xor16 => xor_words(bytes, 2),
         HashAlgorithm::Xor32 => xor_words(bytes, 4),
-        HashAlgorithm::Identity => {
-            bytes.iter().take(8).fold(0, |value, &byte| value << 8 | u64::from(byte))
-        }
+        HashAlgorithm::Identity => bytes
+            .iter()
+            .take(8)
+            .fold(0, |value, &byte| value << 8 | u64::from(byte)),
     }
 }
 
 /// RFC 1071: inverted ones' complement sum of 16-bit words, padded with a zero byte.
 pub(crate) fn internet_checksum(bytes: &[u8]) -> u16 {
     let (words, tail) = bytes.as_chunks::<2>();
-    let mut sum: u64 = words.iter().map(|&word| u64::from(u16::from_be_bytes(word))).sum();
+    let mut sum: u64 = words
+        .iter()
+        .map(|&word| u64::from(u16::from_be_bytes(word)))
+        .sum();
     if let [last] = tail {
         sum += u64::from(*last) << 8;
     }
@@ -81,7 +93,9 @@ pub(crate) fn internet_checksum(bytes: &[u8]) -> u16 {
 /// Exclusive or of big-endian words, the last one padded with zeros at its end.
 fn xor_words(bytes: &[u8], size: usize) -> u64 {
     bytes.chunks(size).fold(0, |value, chunk| {
-        let word = chunk.iter().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+        let word = chunk
+            .iter()
+            .fold(0u64, |word, &byte| word << 8 | u64::from(byte));
         value ^ (word << (8 * (size - chunk.len())))
     })
 }

@@ -95,14 +95,28 @@ impl Machine<'_> {
             }
             Op::Count { counter, index } => {
                 let index = self.eval_index(index);
-                self.externs.count(*counter, index, u64::from(self.ingress_length));
+                self.externs
+                    .count(*counter, index, u64::from(self.ingress_length));
             }
-            Op::RegisterRead { to, register, index } => self.register_read(to, *register, index),
-            Op::RegisterWrite { register, index, value } => {
+            Op::RegisterRead {
+                to,
+                register,
+                index,
+            } => self.register_read(to, *register, index),
+            Op::RegisterWrite {
+                register,
+                index,
+                value,
+            } => {
                 let index = self.eval_index(index);
                 self.write_register(*register, index, value);
             }
-            Op::Hash { to, base, calculation, size } => self.hash(to, base, *calculation, size),
+            Op::Hash {
+                to,
+                base,
+                calculation,
+                size,
+            } => self.hash(to, base, *calculation, size),
             Op::Random { to, low, high } => {
                 let (low, high) = (self.eval(low) as u64, self.eval(high) as u64);
                 if low <= high {
@@ -126,7 +140,7 @@ impl Machine<'_> {
             Op::Assert(value) => self.requests.failed |= self.eval(value) == 0,
             Op::Log { format, values } => self.log(format, values),
             // Handled by `run`; a parser's step is never a jump.
-            Op::NoOp | Op::Jump(_) | Op::JumpIfZero { .. } => {}
+            Op::Nothing | Op::Jump(_) | Op::JumpIfZero { .. } => {}
         }
     }
 
@@ -184,7 +198,13 @@ impl Machine<'_> {
         }
         let (bytes, width) = self.externs.register_bytes(register, index);
         if width > 128 {
-            let all = Bits { at: 0, bytes: bytes.len() as u32, shift: 0, width, signed: false };
+            let all = Bits {
+                at: 0,
+                bytes: bytes.len() as u32,
+                shift: 0,
+                width,
+                signed: false,
+            };
             let value = wide::load(bytes, all);
             if let Some(bits) = self.resolve(to) {
                 wide::store(&mut self.phv.bytes, bits, &value);
@@ -214,7 +234,13 @@ impl Machine<'_> {
         let base = self.eval(base) as u64;
         let size = (self.eval(size) as u64).max(1);
         let calculation = &self.program.calculations[usize::from(calculation)];
-        let hash = hash::compute(self.program, self.phv, calculation, self.payload, self.scratch);
+        let hash = hash::compute(
+            self.program,
+            self.phv,
+            calculation,
+            self.payload,
+            self.scratch,
+        );
         self.store(to, u128::from((hash % size).wrapping_add(base)));
     }
 
@@ -236,7 +262,9 @@ impl Machine<'_> {
     }
 
     fn set_valid(&mut self, header: &HeaderRef) {
-        let Some(header) = self.header(header) else { return };
+        let Some(header) = self.header(header) else {
+            return;
+        };
         if self.phv.is_valid(header) {
             return;
         }
@@ -244,13 +272,19 @@ impl Machine<'_> {
         let at = definition.at as usize;
         self.phv.bytes[at..at + definition.fixed_bytes as usize].fill(0);
         self.phv.set_valid(self.program, header);
-        *self.length = self.length.wrapping_add(self.phv.wire_bytes(self.program, header));
+        *self.length = self
+            .length
+            .wrapping_add(self.phv.wire_bytes(self.program, header));
     }
 
     fn set_invalid(&mut self, header: &HeaderRef) {
-        let Some(header) = self.header(header) else { return };
+        let Some(header) = self.header(header) else {
+            return;
+        };
         if self.phv.is_valid(header) {
-            *self.length = self.length.wrapping_sub(self.phv.wire_bytes(self.program, header));
+            *self.length = self
+                .length
+                .wrapping_sub(self.phv.wire_bytes(self.program, header));
             self.phv.set_invalid(self.program, header);
         }
     }
@@ -261,7 +295,8 @@ impl Machine<'_> {
         let headers: &[HeaderId] = &program.stacks[usize::from(stack)].headers;
         let count = (count as usize).min(headers.len());
         for at in (count..headers.len()).rev() {
-            self.phv.copy_header(program, headers[at], headers[at - count]);
+            self.phv
+                .copy_header(program, headers[at], headers[at - count]);
         }
         for &header in &headers[..count] {
             self.phv.set_invalid(program, header);
@@ -276,7 +311,8 @@ impl Machine<'_> {
         let headers: &[HeaderId] = &program.stacks[usize::from(stack)].headers;
         let count = (count as usize).min(headers.len());
         for at in 0..headers.len() - count {
-            self.phv.copy_header(program, headers[at], headers[at + count]);
+            self.phv
+                .copy_header(program, headers[at], headers[at + count]);
         }
         for &header in &headers[headers.len() - count..] {
             self.phv.set_invalid(program, header);

@@ -36,7 +36,13 @@ enum Waiting {
         instance: Instance,
         port: u16,
     },
-    Egress { phv: Box<Phv>, payload: Vec<u8>, port: u16, length: u32, ingress_length: u32 },
+    Egress {
+        phv: Box<Phv>,
+        payload: Vec<u8>,
+        port: u16,
+        length: u32,
+        ingress_length: u32,
+    },
 }
 
 /// Everything that running a packet needs; borrowed from the engine.
@@ -82,11 +88,22 @@ impl Run<'_> {
         for _ in 0..MAX_ROUNDS {
             match waiting.pop_front() {
                 None => return,
-                Some(Waiting::Ingress { packet, metadata, instance, port }) => {
+                Some(Waiting::Ingress {
+                    packet,
+                    metadata,
+                    instance,
+                    port,
+                }) => {
                     let metadata = metadata.as_deref();
                     self.ingress(&packet, metadata, instance, port, &mut waiting, out);
                 }
-                Some(Waiting::Egress { phv, payload, port, length, ingress_length }) => {
+                Some(Waiting::Egress {
+                    phv,
+                    payload,
+                    port,
+                    length,
+                    ingress_length,
+                }) => {
                     self.room.phv = *phv;
                     let lengths = (length, ingress_length);
                     self.egress(&payload, port, lengths, &mut waiting, out);
@@ -149,7 +166,9 @@ impl Run<'_> {
         let received = packet.len() as u32;
         let standard = &self.program.standard;
         let egress_spec = self.room.phv.load(standard.egress_spec) as u16;
-        let group = standard.multicast_group.map_or(0, |bits| self.room.phv.load(bits)) as u16;
+        let group = standard
+            .multicast_group
+            .map_or(0, |bits| self.room.phv.load(bits)) as u16;
         self.statistics.digests_unread += u64::from(self.room.requests.digests);
         if let Some((session, fields)) = self.room.requests.clone.take() {
             self.clone_ingress(packet, session, fields, port, waiting);
@@ -157,12 +176,19 @@ impl Run<'_> {
         if let Some(fields) = self.room.requests.resubmit.take() {
             let metadata = self.kept_metadata(fields, Instance::Resubmitted, received);
             let (packet, instance) = (packet.to_vec(), Instance::Resubmitted);
-            waiting.push_back(Waiting::Ingress { packet, metadata: Some(metadata), instance, port });
+            waiting.push_back(Waiting::Ingress {
+                packet,
+                metadata: Some(metadata),
+                instance,
+                port,
+            });
             return;
         }
         let payload = &packet[parsed..];
         if group != 0 {
-            self.room.phv.store(standard.instance_type, Instance::Replicated as u128);
+            self.room
+                .phv
+                .store(standard.instance_type, Instance::Replicated as u128);
             let phv = self.room.phv.clone();
             self.replicate(&phv, payload, group, (length, received), waiting);
             return;
@@ -171,14 +197,22 @@ impl Run<'_> {
             self.statistics.dropped_ingress += 1;
             return;
         }
-        self.room.phv.store(standard.instance_type, Instance::Normal as u128);
+        self.room
+            .phv
+            .store(standard.instance_type, Instance::Normal as u128);
         if waiting.is_empty() {
             self.egress(payload, egress_spec, (length, received), waiting, out);
         } else {
             let phv = Box::new(self.room.phv.clone());
             let payload = payload.to_vec();
             let (port, ingress_length) = (egress_spec, received);
-            waiting.push_back(Waiting::Egress { phv, payload, port, length, ingress_length });
+            waiting.push_back(Waiting::Egress {
+                phv,
+                payload,
+                port,
+                length,
+                ingress_length,
+            });
         }
     }
 
@@ -203,7 +237,10 @@ impl Run<'_> {
         phv.store(standard.egress_spec, u128::from(DROP_PORT + 1));
         phv.store(standard.packet_length, u128::from(length));
         let truncate = self.room.requests.truncate.take();
-        self.room.requests = Requests { truncate, ..Requests::default() };
+        self.room.requests = Requests {
+            truncate,
+            ..Requests::default()
+        };
         self.pipeline(self.program.egress, payload, &mut length, received);
         if self.is_abandoned() {
             return;
@@ -223,7 +260,12 @@ impl Run<'_> {
             let size = packet.len() as u32;
             let metadata = self.kept_metadata(fields, Instance::Recirculated, size);
             let instance = Instance::Recirculated;
-            waiting.push_back(Waiting::Ingress { packet, metadata: Some(metadata), instance, port });
+            waiting.push_back(Waiting::Ingress {
+                packet,
+                metadata: Some(metadata),
+                instance,
+                port,
+            });
             return;
         }
         self.statistics.packets_out += 1;
@@ -241,7 +283,9 @@ impl Run<'_> {
     /// Runs the parser and stores its error.
     fn parse(&mut self, packet: &[u8], length: &mut u32, received: u32) -> Parsed {
         let mut key = std::mem::take(&mut self.room.key);
-        let parsed = self.machine(&[], &[], length, received).parse(packet, &mut key);
+        let parsed = self
+            .machine(&[], &[], length, received)
+            .parse(packet, &mut key);
         self.room.key = key;
         if let Some(bits) = self.program.standard.parser_error {
             self.room.phv.store(bits, u128::from(parsed.error));
@@ -253,9 +297,9 @@ impl Run<'_> {
         let program = self.program;
         let wrong = program.verify.iter().any(|checksum| {
             self.room.phv.is_valid(checksum.header)
-                && self.checksum(checksum, payload).is_some_and(|value| {
-                    u128::from(value) != self.room.phv.load(checksum.target)
-                })
+                && self
+                    .checksum(checksum, payload)
+                    .is_some_and(|value| u128::from(value) != self.room.phv.load(checksum.target))
         });
         if let Some(bits) = program.standard.checksum_error {
             self.room.phv.store(bits, u128::from(wrong));
@@ -271,7 +315,13 @@ impl Run<'_> {
         }
         let calculation = &self.program.calculations[usize::from(checksum.calculation)];
         let room = &mut *self.room;
-        Some(hash::compute(self.program, &room.phv, calculation, payload, &mut room.scratch))
+        Some(hash::compute(
+            self.program,
+            &room.phv,
+            calculation,
+            payload,
+            &mut room.scratch,
+        ))
     }
 
     /// Writes checksums, then headers and payload to `room.out`.
@@ -283,7 +333,8 @@ impl Run<'_> {
             }
         }
         if !program.deparser_ops.is_empty() {
-            self.machine(&[], payload, length, received).run(&program.deparser_ops);
+            self.machine(&[], payload, length, received)
+                .run(&program.deparser_ops);
         }
         let room = &mut *self.room;
         room.out.clear();
@@ -295,29 +346,35 @@ impl Run<'_> {
     }
 
     /// Runs control flow from a node to its end.
-    fn pipeline(
-        &mut self,
-        start: Option<NodeId>,
-        payload: &[u8],
-        length: &mut u32,
-        received: u32,
-    ) {
+    fn pipeline(&mut self, start: Option<NodeId>, payload: &[u8], length: &mut u32, received: u32) {
         let program = self.program;
         let mut next = start;
         while let Some(node) = next {
             next = match &program.nodes[node as usize] {
-                Node::If { condition, then, otherwise } => {
+                Node::If {
+                    condition,
+                    then,
+                    otherwise,
+                } => {
                     let machine = self.machine(&[], payload, length, received);
-                    if machine.truth(condition) { *then } else { *otherwise }
+                    if machine.truth(condition) {
+                        *then
+                    } else {
+                        *otherwise
+                    }
                 }
                 Node::Action { action, next } => {
                     let ops = &program.actions[usize::from(*action)].ops;
                     self.machine(&[], payload, length, received).run(ops);
                     *next
                 }
-                Node::Table { table, key, color, next } => {
-                    let (hit, action) =
-                        self.table(*table, key, *color, payload, length, received);
+                Node::Table {
+                    table,
+                    key,
+                    color,
+                    next,
+                } => {
+                    let (hit, action) = self.table(*table, key, *color, payload, length, received);
                     match next {
                         Next::Always(node) => *node,
                         Next::HitMiss { hit: node, .. } if hit => *node,
@@ -371,7 +428,8 @@ impl Run<'_> {
             None => (table.default.action, &*table.default.data),
         };
         if let Some(action) = action {
-            let action = &program.actions[usize::from(table.schema.actions[usize::from(action)].action)];
+            let action =
+                &program.actions[usize::from(table.schema.actions[usize::from(action)].action)];
             Machine {
                 program,
                 phv: &mut room.phv,
@@ -413,12 +471,7 @@ impl Run<'_> {
 
     /// Metadata for another pass: zero, but for the fields of a list and what the target sets
     /// (on bmv2 that is not even the ingress port).
-    fn kept_metadata(
-        &self,
-        fields: Option<u16>,
-        instance: Instance,
-        length: u32,
-    ) -> Box<Phv> {
+    fn kept_metadata(&self, fields: Option<u16>, instance: Instance, length: u32) -> Box<Phv> {
         let program = self.program;
         let mut phv = Phv::new(program);
         self.keep_fields(&mut phv, fields);
@@ -452,15 +505,26 @@ impl Run<'_> {
         let original = self.room.phv.clone();
         let requests = self.room.requests.clone();
         self.room.phv.reset(program);
-        self.room.phv.store(program.standard.ingress_port, u128::from(port));
+        self.room
+            .phv
+            .store(program.standard.ingress_port, u128::from(port));
         let mut length = received;
         let parsed = self.parse(packet, &mut length, received);
         let mut copy = std::mem::replace(&mut self.room.phv, original);
         self.room.requests = requests;
         copy.reset_metadata(program);
         self.keep_fields(&mut copy, fields);
-        copy.store(program.standard.instance_type, Instance::IngressClone as u128);
-        self.send_clone(copy, &packet[parsed.bytes..], session, (received, received), waiting);
+        copy.store(
+            program.standard.instance_type,
+            Instance::IngressClone as u128,
+        );
+        self.send_clone(
+            copy,
+            &packet[parsed.bytes..],
+            session,
+            (received, received),
+            waiting,
+        );
     }
 
     /// A copy of the packet as it is at the end of egress, to egress again.
@@ -478,7 +542,10 @@ impl Run<'_> {
         let mut copy = self.room.phv.clone();
         copy.reset_metadata(self.program);
         self.keep_fields(&mut copy, fields);
-        copy.store(self.program.standard.instance_type, Instance::EgressClone as u128);
+        copy.store(
+            self.program.standard.instance_type,
+            Instance::EgressClone as u128,
+        );
         self.send_clone(copy, payload, session, lengths, waiting);
     }
 
@@ -496,7 +563,13 @@ impl Run<'_> {
         if let Some(port) = session.port {
             let (length, ingress_length) = lengths;
             let (phv, payload) = (Box::new(phv), payload.to_vec());
-            waiting.push_back(Waiting::Egress { phv, payload, port, length, ingress_length });
+            waiting.push_back(Waiting::Egress {
+                phv,
+                payload,
+                port,
+                length,
+                ingress_length,
+            });
         }
     }
 
@@ -509,14 +582,24 @@ impl Run<'_> {
         (length, ingress_length): (u32, u32),
         waiting: &mut VecDeque<Waiting>,
     ) {
-        let replicas = self.replication.groups.get(&group).map_or(&[][..], Vec::as_slice);
+        let replicas = self
+            .replication
+            .groups
+            .get(&group)
+            .map_or(&[][..], Vec::as_slice);
         for replica in replicas {
             let mut phv = Box::new(phv.clone());
             if let Some(bits) = self.program.standard.egress_rid {
                 phv.store(bits, u128::from(replica.instance));
             }
             let (payload, port) = (payload.to_vec(), replica.port);
-            waiting.push_back(Waiting::Egress { phv, payload, port, length, ingress_length });
+            waiting.push_back(Waiting::Egress {
+                phv,
+                payload,
+                port,
+                length,
+                ingress_length,
+            });
         }
         if replicas.is_empty() {
             self.statistics.dropped_group += 1;

@@ -26,14 +26,28 @@ impl Machine<'_> {
         let (mut at, mut next) = (0, program.start);
         for _ in 0..MAX_STATES {
             let Some(state) = next else {
-                return Parsed { bytes: at, error: no_error, looped: false };
+                return Parsed {
+                    bytes: at,
+                    error: no_error,
+                    looped: false,
+                };
             };
             match self.state(&program.states[usize::from(state)], packet, &mut at, key) {
                 Ok(state) => next = state,
-                Err(error) => return Parsed { bytes: at, error, looped: false },
+                Err(error) => {
+                    return Parsed {
+                        bytes: at,
+                        error,
+                        looped: false,
+                    };
+                }
             }
         }
-        Parsed { bytes: at, error: no_error, looped: true }
+        Parsed {
+            bytes: at,
+            error: no_error,
+            looped: true,
+        }
     }
 
     /// Runs one state and says which one is next.
@@ -54,14 +68,17 @@ impl Machine<'_> {
         for part in &state.key {
             self.push_key(part, packet.get(*at..).unwrap_or(&[]), key)?;
         }
-        let found = state.transitions.iter().find(|transition| match &transition.mask {
-            None => transition.value == *key,
-            Some(mask) => key
-                .iter()
-                .zip(mask)
-                .zip(&transition.value)
-                .all(|((key, mask), value)| key & mask == *value),
-        });
+        let found = state
+            .transitions
+            .iter()
+            .find(|transition| match &transition.mask {
+                None => transition.value == *key,
+                Some(mask) => key
+                    .iter()
+                    .zip(mask)
+                    .zip(&transition.value)
+                    .all(|((key, mask), value)| key & mask == *value),
+            });
         Ok(found.map_or(state.default, |transition| transition.next))
     }
 
@@ -96,7 +113,7 @@ impl Machine<'_> {
             }
             ParserOp::Advance { bits } => {
                 let bits = self.eval(bits);
-                if bits % 8 != 0 {
+                if !bits.is_multiple_of(8) {
                     return Err(errors.invalid_argument);
                 }
                 let bytes = usize::try_from(bits / 8).unwrap_or(usize::MAX);
@@ -122,7 +139,10 @@ impl Machine<'_> {
     /// The first element of a stack that is not used yet.
     fn next_of(&self, stack: u16) -> Option<HeaderId> {
         let used = usize::from(self.phv.stack_used[usize::from(stack)]);
-        self.program.stacks[usize::from(stack)].headers.get(used).copied()
+        self.program.stacks[usize::from(stack)]
+            .headers
+            .get(used)
+            .copied()
     }
 
     /// Extracts a header; `varbit`: length of its variable-length field, bits.
@@ -200,7 +220,11 @@ impl Machine<'_> {
                 push_bits(&self.phv.bytes, *bits, key);
             }
             KeyPart::Valid(header) => key.push(u8::from(self.phv.is_valid(*header))),
-            KeyPart::StackLast { stack, field, width } => match self.last_of(*stack) {
+            KeyPart::StackLast {
+                stack,
+                field,
+                width,
+            } => match self.last_of(*stack) {
                 Some(header) => {
                     let header = &self.program.headers[usize::from(header)];
                     push_bits(&self.phv.bytes, header.fields[usize::from(*field)], key);
@@ -222,8 +246,13 @@ fn look(rest: &[u8], offset: u32, width: u32) -> Option<Bits> {
     let last = end.div_ceil(8);
     let at = offset / 8;
     let shift = (last * 8 - end) as u8;
-    (last as usize <= rest.len())
-        .then_some(Bits { at, bytes: last - at, shift, width, signed: false })
+    (last as usize <= rest.len()).then_some(Bits {
+        at,
+        bytes: last - at,
+        shift,
+        width,
+        signed: false,
+    })
 }
 
 /// Appends a value, padded with zeros to whole bytes.
@@ -232,14 +261,33 @@ pub(crate) fn push_bits(area: &[u8], bits: Bits, key: &mut Vec<u8>) {
         let at = bits.at as usize;
         key.extend_from_slice(&area[at..at + bits.bytes as usize]);
     } else if bits.width <= 128 {
-        let value = phv::load(area, Bits { signed: false, ..bits }).to_be_bytes();
+        let value = phv::load(
+            area,
+            Bits {
+                signed: false,
+                ..bits
+            },
+        )
+        .to_be_bytes();
         key.extend_from_slice(&value[16 - bits.width.div_ceil(8) as usize..]);
     } else {
         let bytes = bits.width.div_ceil(8);
         let start = key.len();
         key.resize(start + bytes as usize, 0);
-        let whole = Bits { at: start as u32, bytes, shift: 0, width: bits.width, signed: false };
-        let value = super::wide::load(area, Bits { signed: false, ..bits });
+        let whole = Bits {
+            at: start as u32,
+            bytes,
+            shift: 0,
+            width: bits.width,
+            signed: false,
+        };
+        let value = super::wide::load(
+            area,
+            Bits {
+                signed: false,
+                ..bits
+            },
+        );
         super::wide::store(key, whole, &value);
     }
 }

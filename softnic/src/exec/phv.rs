@@ -94,8 +94,15 @@ impl Phv {
             self.set_invalid(program, to);
             return;
         }
-        let (source, target) = (&program.headers[usize::from(from)], &program.headers[usize::from(to)]);
-        self.copy_bytes(source.at, target.at, source.fixed_bytes.min(target.fixed_bytes));
+        let (source, target) = (
+            &program.headers[usize::from(from)],
+            &program.headers[usize::from(to)],
+        );
+        self.copy_bytes(
+            source.at,
+            target.at,
+            source.fixed_bytes.min(target.fixed_bytes),
+        );
         self.copy_varbit(program, to, from);
         self.set_valid(program, to);
     }
@@ -113,15 +120,18 @@ impl Phv {
         self.set_varbit_bytes(to, bytes);
     }
 
-
     fn copy_bytes(&mut self, from: u32, to: u32, bytes: u32) {
         let from = from as usize;
-        self.bytes.copy_within(from..from + bytes as usize, to as usize);
+        self.bytes
+            .copy_within(from..from + bytes as usize, to as usize);
     }
 
     /// Both are valid and have the same fields.
     pub(crate) fn same_header(&self, program: &Program, a: HeaderId, b: HeaderId) -> bool {
-        let (left, right) = (&program.headers[usize::from(a)], &program.headers[usize::from(b)]);
+        let (left, right) = (
+            &program.headers[usize::from(a)],
+            &program.headers[usize::from(b)],
+        );
         left.kind == right.kind
             && self.is_valid(a)
             && self.is_valid(b)

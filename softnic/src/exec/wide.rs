@@ -22,8 +22,16 @@ pub(crate) fn eval(machine: &Machine<'_>, expr: &Expr) -> BigInt {
             BigInt::from(machine.narrow(expr) as i128)
         }
         Expr::Register { register, index } => {
-            let (bytes, width) = machine.externs.register_bytes(*register, machine.eval_index(index));
-            let all = Bits { at: 0, bytes: bytes.len() as u32, shift: 0, width, signed: false };
+            let (bytes, width) = machine
+                .externs
+                .register_bytes(*register, machine.eval_index(index));
+            let all = Bits {
+                at: 0,
+                bytes: bytes.len() as u32,
+                shift: 0,
+                width,
+                signed: false,
+            };
             load(bytes, all)
         }
         Expr::StackLast { stack, field } => match machine.last_of(*stack) {
@@ -44,9 +52,14 @@ pub(crate) fn eval(machine: &Machine<'_>, expr: &Expr) -> BigInt {
             let half = BigInt::from(1) << width.saturating_sub(1);
             eval(machine, value).clamp(-half.clone(), half - 1)
         }
-        Expr::Choose(condition, then, otherwise) => {
-            eval(machine, if machine.truth(condition) { then } else { otherwise })
-        }
+        Expr::Choose(condition, then, otherwise) => eval(
+            machine,
+            if machine.truth(condition) {
+                then
+            } else {
+                otherwise
+            },
+        ),
     }
 }
 
@@ -56,7 +69,11 @@ fn field_of(machine: &Machine<'_>, header: u16, field: u16) -> BigInt {
 }
 
 fn binary(op: BinaryOp, left: BigInt, right: BigInt) -> BigInt {
-    let amount = || u32::try_from(&right).ok().filter(|&amount| amount <= MAX_SHIFT);
+    let amount = || {
+        u32::try_from(&right)
+            .ok()
+            .filter(|&amount| amount <= MAX_SHIFT)
+    };
     match op {
         BinaryOp::Add => left + right,
         BinaryOp::Sub => left - right,
@@ -65,9 +82,7 @@ fn binary(op: BinaryOp, left: BigInt, right: BigInt) -> BigInt {
         BinaryOp::Mod if right.sign() != Sign::NoSign => left % right,
         BinaryOp::Div | BinaryOp::Mod => BigInt::ZERO,
         BinaryOp::ShiftLeft => amount().map_or(BigInt::ZERO, |amount| left << amount),
-        BinaryOp::ShiftRight | BinaryOp::ShiftRightSigned => {
-            left >> amount().unwrap_or(MAX_SHIFT)
-        }
+        BinaryOp::ShiftRight | BinaryOp::ShiftRightSigned => left >> amount().unwrap_or(MAX_SHIFT),
         BinaryOp::And => left & right,
         BinaryOp::Or => left | right,
         BinaryOp::Xor => left ^ right,
@@ -78,7 +93,11 @@ fn signed_wrap(value: BigInt, width: u32) -> BigInt {
     let modulus = BigInt::from(1) << width;
     let half = BigInt::from(1) << width.saturating_sub(1);
     let value: BigInt = value & (&modulus - 1);
-    if value >= half { value - modulus } else { value }
+    if value >= half {
+        value - modulus
+    } else {
+        value
+    }
 }
 
 /// Low 128 bits, two's complement.
@@ -96,7 +115,11 @@ pub(crate) fn load(area: &[u8], bits: Bits) -> BigInt {
     let at = bits.at as usize;
     let value = BigInt::from_bytes_be(Sign::Plus, &area[at..at + bits.bytes as usize]);
     let value: BigInt = (value >> bits.shift) & ((BigInt::from(1) << bits.width) - 1);
-    if bits.signed { signed_wrap(value, bits.width) } else { value }
+    if bits.signed {
+        signed_wrap(value, bits.width)
+    } else {
+        value
+    }
 }
 
 /// Stores the low bits of a value in a field of any width.
@@ -109,7 +132,13 @@ pub(crate) fn store(area: &mut [u8], bits: Bits, value: &BigInt) {
     while left > 0 {
         let width = left.min(120 - u32::from(shift));
         let bytes = (width + u32::from(shift)).div_ceil(8);
-        let piece = Bits { at: at - bytes, bytes, shift, width, signed: false };
+        let piece = Bits {
+            at: at - bytes,
+            bytes,
+            shift,
+            width,
+            signed: false,
+        };
         super::phv::store(area, piece, low_bits(&rest));
         rest >>= width;
         left -= width;

@@ -52,13 +52,19 @@ fn hash_input(json: &Json<'_>, symbols: &Symbols) -> Result<HashInput, LoadError
                 FieldRef::Bits(bits) => {
                     let end = (bits.at + bits.bytes) * 8 - u32::from(bits.shift);
                     let at_bits = end - bits.width;
-                    Ok(HashInput::Bits { header, at_bits, bits: bits.width })
+                    Ok(HashInput::Bits {
+                        header,
+                        at_bits,
+                        bits: bits.width,
+                    })
                 }
                 FieldRef::Varbit(header) => Ok(HashInput::Varbit(header)),
                 FieldRef::Valid(_) => value.fail("the validity of a header cannot be hashed"),
             }
         }
-        "header" => Ok(HashInput::Header(symbols.layout.header(&json.get("value")?)?)),
+        "header" => Ok(HashInput::Header(
+            symbols.layout.header(&json.get("value")?)?,
+        )),
         "hexstr" => {
             let bits = json.get("bitwidth")?.number(1 << 16)? as u32;
             let value = json.get("value")?.hex_bytes(bits.div_ceil(8) as usize)?;
@@ -76,8 +82,16 @@ fn header_of(field: &Json<'_>, symbols: &Symbols) -> Result<HeaderId, LoadError>
 /// Adds a part; fields that lie behind one another become one part.
 fn push(input: &mut Vec<HashInput>, part: HashInput) {
     if let (
-        Some(HashInput::Bits { header, at_bits, bits }),
-        HashInput::Bits { header: next_header, at_bits: next_at, bits: more },
+        Some(HashInput::Bits {
+            header,
+            at_bits,
+            bits,
+        }),
+        HashInput::Bits {
+            header: next_header,
+            at_bits: next_at,
+            bits: more,
+        },
     ) = (input.last_mut(), &part)
         && header == next_header
         && *at_bits + *bits == *next_at
@@ -94,7 +108,10 @@ pub(crate) fn checksums(
     symbols: &Symbols,
 ) -> Result<(Vec<Checksum>, Vec<Checksum>), LoadError> {
     let (mut verify, mut update) = (Vec::new(), Vec::new());
-    let reader = Reader { symbols, params: &[] };
+    let reader = Reader {
+        symbols,
+        params: &[],
+    };
     for json in root.list("checksums")? {
         let kind = json.get("type")?;
         if kind.str()? != "generic" {
@@ -105,7 +122,10 @@ pub(crate) fn checksums(
         let Some(&index) = symbols.calculations.get(calculation.str()?) else {
             return calculation.fail("there is no such calculation");
         };
-        let condition = json.opt("if_cond").map(|condition| reader.truth(&condition)).transpose()?;
+        let condition = json
+            .opt("if_cond")
+            .map(|condition| reader.truth(&condition))
+            .transpose()?;
         let checksum = Checksum {
             header: header_of(&target, symbols)?,
             target: symbols.layout.bits(&target)?,

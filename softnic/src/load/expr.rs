@@ -53,13 +53,19 @@ impl Reader<'_> {
     /// An integer that is assigned to `width` bits.
     pub(crate) fn assigned(&self, json: &Json<'_>, width: u32) -> Result<Arith, LoadError> {
         let (expr, range) = self.data(json, 0)?;
-        Ok(Arith { expr, wide: width > 128 || !range.low })
+        Ok(Arith {
+            expr,
+            wide: width > 128 || !range.low,
+        })
     }
 
     /// An integer whose whole value matters.
     pub(crate) fn exact(&self, json: &Json<'_>) -> Result<Arith, LoadError> {
         let (expr, range) = self.data(json, 0)?;
-        Ok(Arith { expr, wide: !range.exact() })
+        Ok(Arith {
+            expr,
+            wide: !range.exact(),
+        })
     }
 
     /// A truth value.
@@ -83,10 +89,16 @@ impl Reader<'_> {
         match self.data(json, 0)?.0 {
             Expr::Field(bits) => Ok((Place::Field(bits), bits.width)),
             Expr::StackLast { stack, field } => {
-                let width = self.field_width(&HeaderRef::Element {
-                    stack,
-                    index: Box::new(Arith { expr: Expr::Const(0), wide: false }),
-                }, field);
+                let width = self.field_width(
+                    &HeaderRef::Element {
+                        stack,
+                        index: Box::new(Arith {
+                            expr: Expr::Const(0),
+                            wide: false,
+                        }),
+                    },
+                    field,
+                );
                 Ok((Place::StackLast { stack, field }, width))
             }
             Expr::HeaderField { header, field } => {
@@ -95,7 +107,13 @@ impl Reader<'_> {
             }
             Expr::Register { register, index } => {
                 let width = self.symbols.register_widths[usize::from(register)];
-                Ok((Place::Register { register, index: *index }, width))
+                Ok((
+                    Place::Register {
+                        register,
+                        index: *index,
+                    },
+                    width,
+                ))
             }
             _ => json.fail("this cannot be assigned to"),
         }
@@ -130,9 +148,7 @@ impl Reader<'_> {
                 FieldRef::Bits(bits) => {
                     Typed::Data(Expr::Field(bits), Range::field(bits.width, bits.signed))
                 }
-                FieldRef::Valid(header) => {
-                    Typed::Data(Expr::Valid(header), Range::field(1, false))
-                }
+                FieldRef::Valid(header) => Typed::Data(Expr::Valid(header), Range::field(1, false)),
                 FieldRef::Varbit(header) => Typed::Varbit(header),
             },
             "hexstr" => constant(value.hex()?),
@@ -149,7 +165,10 @@ impl Reader<'_> {
                 let register = self.register(&name)?;
                 let index = Box::new(self.exact(&index)?);
                 let width = self.symbols.register_widths[usize::from(register)];
-                Typed::Data(Expr::Register { register, index }, Range::field(width, false))
+                Typed::Data(
+                    Expr::Register { register, index },
+                    Range::field(width, false),
+                )
             }
             "header" => Typed::Header(HeaderRef::Fixed(layout.header(&value)?)),
             "header_stack" => Typed::Stack(layout.stack(&value)?),
@@ -169,7 +188,9 @@ impl Reader<'_> {
     pub(crate) fn register(&self, json: &Json<'_>) -> Result<u16, LoadError> {
         let name = json.str()?;
         let register = self.symbols.registers.get(name);
-        register.copied().ok_or_else(|| json.error(format!("there is no register {name:?}")))
+        register
+            .copied()
+            .ok_or_else(|| json.error(format!("there is no register {name:?}")))
     }
 
     fn operation(&self, json: &Json<'_>, depth: usize) -> Result<Typed, LoadError> {
@@ -191,7 +212,11 @@ impl Reader<'_> {
             "and" | "or" => {
                 let a = Box::new(self.bool(&left()?, depth)?);
                 let b = Box::new(self.bool(&right()?, depth)?);
-                Typed::Bool(if op == "and" { BoolExpr::And(a, b) } else { BoolExpr::Or(a, b) })
+                Typed::Bool(if op == "and" {
+                    BoolExpr::And(a, b)
+                } else {
+                    BoolExpr::Or(a, b)
+                })
             }
             "not" => Typed::Bool(BoolExpr::Not(Box::new(self.bool(&right()?, depth)?))),
             "valid" => match self.typed(&right()?, depth)? {
@@ -204,7 +229,10 @@ impl Reader<'_> {
             },
             "d2b" => {
                 let (expr, range) = self.data(&right()?, depth)?;
-                Typed::Bool(BoolExpr::NotZero(Arith { expr, wide: !range.exact() }))
+                Typed::Bool(BoolExpr::NotZero(Arith {
+                    expr,
+                    wide: !range.exact(),
+                }))
             }
             "b2d" => {
                 let value = Box::new(self.bool(&right()?, depth)?);
@@ -253,7 +281,10 @@ impl Reader<'_> {
             op => op,
         };
         let range = Range::binary(op, left_range, right_range, amount);
-        Ok(Typed::Data(Expr::Binary(op, Box::new(left), Box::new(right)), range))
+        Ok(Typed::Data(
+            Expr::Binary(op, Box::new(left), Box::new(right)),
+            range,
+        ))
     }
 
     fn compare(&self, json: &Json<'_>, op: Compare, depth: usize) -> Result<Typed, LoadError> {
@@ -269,16 +300,20 @@ impl Reader<'_> {
                 } else {
                     CompareAs::Wide
                 };
-                return Ok(Typed::Bool(BoolExpr::Compare { op, kind, left, right }));
+                return Ok(Typed::Bool(BoolExpr::Compare {
+                    op,
+                    kind,
+                    left,
+                    right,
+                }));
             }
             (Typed::Bool(a), Typed::Bool(b)) => BoolExpr::SameBool(Box::new(a), Box::new(b)),
             (Typed::Header(a), Typed::Header(b)) => BoolExpr::SameHeader(a, b),
             (Typed::Varbit(a), Typed::Varbit(b)) => BoolExpr::SameVarbit(a, b),
             (Typed::Union(a), Typed::Union(b)) if a.len() == b.len() => {
                 let pairs = a.into_iter().zip(b);
-                let same = pairs.map(|(a, b)| {
-                    BoolExpr::SameHeader(HeaderRef::Fixed(a), HeaderRef::Fixed(b))
-                });
+                let same = pairs
+                    .map(|(a, b)| BoolExpr::SameHeader(HeaderRef::Fixed(a), HeaderRef::Fixed(b)));
                 same.fold(BoolExpr::Const(false), |any, same| {
                     BoolExpr::Or(Box::new(any), Box::new(same))
                 })
@@ -305,12 +340,14 @@ impl Reader<'_> {
         };
         let value = Box::new(value);
         Ok(match op {
-            "two_comp_mod" => {
-                Typed::Data(Expr::SignedWrap(value, width), range.signed_wrap(width))
-            }
+            "two_comp_mod" => Typed::Data(Expr::SignedWrap(value, width), range.signed_wrap(width)),
             "usat_cast" => {
                 let signed = range.signed;
-                let clamped = Expr::ClampUnsigned { value, width, signed };
+                let clamped = Expr::ClampUnsigned {
+                    value,
+                    width,
+                    signed,
+                };
                 Typed::Data(clamped, range.clamp_unsigned(width))
             }
             _ => Typed::Data(Expr::ClampSigned(value, width), range.clamp_signed(width)),
@@ -326,9 +363,11 @@ impl Reader<'_> {
                 Expr::Choose(condition, Box::new(a), Box::new(b)),
                 a_range.either(b_range),
             )),
-            (Typed::Bool(a), Typed::Bool(b)) => {
-                Ok(Typed::Bool(BoolExpr::Choose(condition, Box::new(a), Box::new(b))))
-            }
+            (Typed::Bool(a), Typed::Bool(b)) => Ok(Typed::Bool(BoolExpr::Choose(
+                condition,
+                Box::new(a),
+                Box::new(b),
+            ))),
             (a, b) => json.fail(format!("{} or {}: types differ", a.name(), b.name())),
         }
     }
@@ -370,7 +409,11 @@ impl Reader<'_> {
 fn constant(value: BigInt) -> Typed {
     let signed = value.sign() == Sign::Minus;
     let bits = value.bits() as u32 + u32::from(signed);
-    let range = Range { bits, signed, low: true };
+    let range = Range {
+        bits,
+        signed,
+        low: true,
+    };
     if let Ok(value) = i128::try_from(&value) {
         Typed::Data(Expr::Const(value as u128), range)
     } else if let Ok(value) = u128::try_from(&value) {

@@ -28,7 +28,10 @@ pub(crate) struct Json<'a> {
 
 /// Parses a document.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, LoadError> {
-    let fail = |what: String| LoadError { at: "document".into(), what };
+    let fail = |what: String| LoadError {
+        at: "document".into(),
+        what,
+    };
     if depth(text) > MAX_DEPTH {
         return Err(fail(format!("values are nested deeper than {MAX_DEPTH}")));
     }
@@ -36,7 +39,9 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, LoadError> {
     reader.disable_recursion_limit();
     let value = serde::Deserialize::deserialize(&mut reader)
         .map_err(|error| fail(format!("no JSON: {error}")))?;
-    reader.end().map_err(|error| fail(format!("no JSON: {error}")))?;
+    reader
+        .end()
+        .map_err(|error| fail(format!("no JSON: {error}")))?;
     Ok(value)
 }
 
@@ -62,13 +67,23 @@ fn depth(text: &[u8]) -> usize {
 impl<'a> Json<'a> {
     /// The whole document.
     pub(crate) fn root(value: &'a Value) -> Json<'a> {
-        Json { value, at: String::new() }
+        Json {
+            value,
+            at: String::new(),
+        }
     }
 
     /// An error at this place.
     pub(crate) fn error(&self, what: impl Into<String>) -> LoadError {
-        let at = if self.at.is_empty() { "document".into() } else { self.at.clone() };
-        LoadError { at, what: what.into() }
+        let at = if self.at.is_empty() {
+            "document".into()
+        } else {
+            self.at.clone()
+        };
+        LoadError {
+            at,
+            what: what.into(),
+        }
     }
 
     /// An error of this place as a result.
@@ -78,13 +93,18 @@ impl<'a> Json<'a> {
 
     /// Member of an object; absent and `null` are an error.
     pub(crate) fn get(&self, key: &str) -> Result<Json<'a>, LoadError> {
-        self.opt(key).ok_or_else(|| self.error(format!("{key:?} is missing")))
+        self.opt(key)
+            .ok_or_else(|| self.error(format!("{key:?} is missing")))
     }
 
     /// Member of an object; `None` when it is absent or `null`.
     pub(crate) fn opt(&self, key: &str) -> Option<Json<'a>> {
         let value = self.value.get(key).filter(|value| !value.is_null())?;
-        let at = if self.at.is_empty() { key.into() } else { format!("{}.{key}", self.at) };
+        let at = if self.at.is_empty() {
+            key.into()
+        } else {
+            format!("{}.{key}", self.at)
+        };
         Some(Json { value, at })
     }
 
@@ -98,7 +118,10 @@ impl<'a> Json<'a> {
         let Value::Array(items) = self.value else {
             return self.fail("an array is expected");
         };
-        let item = |(at, value)| Json { value, at: format!("{}[{at}]", self.at) };
+        let item = |(at, value)| Json {
+            value,
+            at: format!("{}[{at}]", self.at),
+        };
         Ok(items.iter().enumerate().map(item).collect())
     }
 
@@ -116,11 +139,15 @@ impl<'a> Json<'a> {
     }
 
     pub(crate) fn str(&self) -> Result<&'a str, LoadError> {
-        self.value.as_str().ok_or_else(|| self.error("a string is expected"))
+        self.value
+            .as_str()
+            .ok_or_else(|| self.error("a string is expected"))
     }
 
     pub(crate) fn bool(&self) -> Result<bool, LoadError> {
-        self.value.as_bool().ok_or_else(|| self.error("true or false is expected"))
+        self.value
+            .as_bool()
+            .ok_or_else(|| self.error("true or false is expected"))
     }
 
     /// A number from 0 to `max`.
@@ -133,7 +160,9 @@ impl<'a> Json<'a> {
 
     /// A truth value; p4c writes 0 or 1 in some places.
     pub(crate) fn truth(&self) -> Result<bool, LoadError> {
-        self.value.as_u64().map_or_else(|| self.bool(), |number| Ok(number != 0))
+        self.value
+            .as_u64()
+            .map_or_else(|| self.bool(), |number| Ok(number != 0))
     }
 
     /// `true` only if present and true.
@@ -159,7 +188,11 @@ impl<'a> Json<'a> {
     pub(crate) fn hex_bytes(&self, bytes: usize) -> Result<Vec<u8>, LoadError> {
         let value = self.hex()?;
         let (sign, short) = value.to_bytes_be();
-        let short = if sign == num_bigint::Sign::NoSign { Vec::new() } else { short };
+        let short = if sign == num_bigint::Sign::NoSign {
+            Vec::new()
+        } else {
+            short
+        };
         if sign == num_bigint::Sign::Minus || short.len() > bytes {
             return self.fail(format!("the value does not fit {bytes} bytes"));
         }

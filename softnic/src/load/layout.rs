@@ -158,7 +158,10 @@ impl Layout {
                 return json.fail("the stack is empty");
             };
             let kind = self.headers[usize::from(first)].kind;
-            if headers.iter().any(|&header| self.headers[usize::from(header)].kind != kind) {
+            if headers
+                .iter()
+                .any(|&header| self.headers[usize::from(header)].kind != kind)
+            {
                 return json.fail("the elements are of different types");
             }
             let name = json.get("name")?.str()?.to_owned();
@@ -182,7 +185,8 @@ impl Layout {
                 let rivals = headers.iter().copied().filter(|&other| other != header);
                 self.headers[usize::from(header)].rivals = rivals.collect();
             }
-            self.unions.insert(json.get("name")?.str()?.to_owned(), headers);
+            self.unions
+                .insert(json.get("name")?.str()?.to_owned(), headers);
         }
         Ok(())
     }
@@ -190,7 +194,10 @@ impl Layout {
     /// The header of a name.
     pub(crate) fn header(&self, json: &Json<'_>) -> Result<HeaderId, LoadError> {
         let name = json.str()?;
-        self.names.get(name).copied().ok_or_else(|| json.error(format!("there is no header {name:?}")))
+        self.names
+            .get(name)
+            .copied()
+            .ok_or_else(|| json.error(format!("there is no header {name:?}")))
     }
 
     /// The stack of a name.
@@ -262,7 +269,10 @@ impl Layout {
 
     fn field_index(&self, kind: u16, name: &str) -> Option<u16> {
         let fields = &self.types[usize::from(kind)].fields;
-        fields.iter().position(|field| field.name == name).map(|at| at as u16)
+        fields
+            .iter()
+            .position(|field| field.name == name)
+            .map(|at| at as u16)
     }
 }
 
@@ -289,11 +299,19 @@ fn header_type(json: &Json<'_>) -> Result<HeaderType, LoadError> {
                 return field.fail("a second variable-length field");
             }
             varbit = Some((fields.len() as u16, bits));
-            fields.push(FieldDef { name, width: 0, signed: false });
+            fields.push(FieldDef {
+                name,
+                width: 0,
+                signed: false,
+            });
         } else {
             let width = width.number(1 << 16)? as u32;
             bits += width;
-            fields.push(FieldDef { name, width, signed });
+            fields.push(FieldDef {
+                name,
+                width,
+                signed,
+            });
         }
     }
     if !bits.is_multiple_of(8) {
@@ -307,10 +325,18 @@ fn header_type(json: &Json<'_>) -> Result<HeaderType, LoadError> {
             let Some(max_bytes) = max.checked_sub(fixed_bytes) else {
                 return json.fail("max_length is less than the fixed fields need");
             };
-            Some(VarbitDef { field, max_bytes, offset_bits })
+            Some(VarbitDef {
+                field,
+                max_bytes,
+                offset_bits,
+            })
         }
     };
-    Ok(HeaderType { fields, fixed_bytes, varbit })
+    Ok(HeaderType {
+        fields,
+        fixed_bytes,
+        varbit,
+    })
 }
 
 /// As on the wire.
@@ -323,7 +349,13 @@ fn place_header(header_type: &HeaderType, at: u32) -> Vec<Bits> {
         start = end;
         let bytes = if field.width == 0 { 0 } else { last - first };
         let shift = if field.width == 0 { 0 } else { shift };
-        Bits { at: first, bytes, shift, width: field.width, signed: field.signed }
+        Bits {
+            at: first,
+            bytes,
+            shift,
+            width: field.width,
+            signed: field.signed,
+        }
     };
     header_type.fields.iter().map(place).collect()
 }
@@ -333,7 +365,13 @@ fn place_metadata(header_type: &HeaderType, at: u32) -> (Vec<Bits>, u32) {
     let mut next = at;
     let place = |field: &FieldDef| {
         let bytes = field.width.div_ceil(8);
-        let bits = Bits { at: next, bytes, shift: 0, width: field.width, signed: field.signed };
+        let bits = Bits {
+            at: next,
+            bytes,
+            shift: 0,
+            width: field.width,
+            signed: field.signed,
+        };
         next += bytes;
         bits
     };

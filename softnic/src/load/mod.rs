@@ -72,9 +72,17 @@ pub(crate) fn load(text: &[u8], p4info: &P4Info, options: &Options) -> Result<Lo
     let (field_lists, field_list_ids) = field_lists(&root, &layout)?;
     let mut symbols = Symbols {
         layout,
-        registers: index(&root, "register_arrays", registers.iter().map(|def| &def.name))?,
+        registers: index(
+            &root,
+            "register_arrays",
+            registers.iter().map(|def| &def.name),
+        )?,
         register_widths: registers.iter().map(|def| def.width).collect(),
-        counters: index(&root, "counter_arrays", counters.iter().map(|def| &def.name))?,
+        counters: index(
+            &root,
+            "counter_arrays",
+            counters.iter().map(|def| &def.name),
+        )?,
         meters: meters(&root)?,
         calculations: HashMap::new(),
         field_lists: field_list_ids,
@@ -87,7 +95,14 @@ pub(crate) fn load(text: &[u8], p4info: &P4Info, options: &Options) -> Result<Lo
     let (deparser, deparser_ops) = deparser(&root, &symbols)?;
     let (actions, action_ids) = actions(&root, &symbols)?;
     let pipelines = pipelines::load(&root, &symbols, p4info, options, &actions, &action_ids)?;
-    let directory = directory(&root, p4info, &symbols, &registers, &counters, &pipelines.tables)?;
+    let directory = directory(
+        &root,
+        p4info,
+        &symbols,
+        &registers,
+        &counters,
+        &pipelines.tables,
+    )?;
     let program = Program {
         fixed_bytes: symbols.layout.fixed_bytes,
         phv_bytes: symbols.layout.phv_bytes,
@@ -110,7 +125,11 @@ pub(crate) fn load(text: &[u8], p4info: &P4Info, options: &Options) -> Result<Lo
         counters,
         field_lists,
     };
-    Ok(Loaded { program, tables: pipelines.tables, directory })
+    Ok(Loaded {
+        program,
+        tables: pipelines.tables,
+        directory,
+    })
 }
 
 /// Names to positions; a name that is there twice is an error.
@@ -140,7 +159,11 @@ fn registers(root: &Json<'_>) -> Result<Vec<RegisterDef>, LoadError> {
             return array.fail(format!("{size} cells of {width} bits are not supported"));
         }
         let name = array.get("name")?.str()?.to_owned();
-        registers.push(RegisterDef { name, width, size: size as u32 });
+        registers.push(RegisterDef {
+            name,
+            width,
+            size: size as u32,
+        });
     }
     Ok(registers)
 }
@@ -156,7 +179,10 @@ fn counters(root: &Json<'_>) -> Result<Vec<CounterDef>, LoadError> {
         if size * 16 > MAX_ARRAY_BYTES {
             return array.fail(format!("{size} cells are not supported"));
         }
-        counters.push(CounterDef { name: array.get("name")?.str()?.to_owned(), size: size as u32 });
+        counters.push(CounterDef {
+            name: array.get("name")?.str()?.to_owned(),
+            size: size as u32,
+        });
     }
     Ok(counters)
 }
@@ -238,7 +264,8 @@ fn target_field(root: &Json<'_>, layout: &Layout, name: &str) -> Result<Option<B
 fn standard_metadata(root: &Json<'_>, layout: &Layout) -> Result<StandardMetadata, LoadError> {
     let find = |name: &str| target_field(root, layout, name);
     let need = |name: &str| {
-        find(name)?.ok_or_else(|| root.error(format!("there is no field {name}, which the target needs")))
+        find(name)?
+            .ok_or_else(|| root.error(format!("there is no field {name}, which the target needs")))
     };
     Ok(StandardMetadata {
         ingress_port: need("standard_metadata.ingress_port")?,

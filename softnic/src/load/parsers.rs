@@ -19,7 +19,10 @@ pub(crate) struct Parser {
 pub(crate) fn load(root: &Json<'_>, symbols: &Symbols) -> Result<Parser, LoadError> {
     let parsers = root.list("parsers")?;
     let Some(parser) = parsers.first() else {
-        return Ok(Parser { states: Vec::new(), start: None });
+        return Ok(Parser {
+            states: Vec::new(),
+            start: None,
+        });
     };
     let list = parser.list("parse_states")?;
     let mut names = HashMap::new();
@@ -34,12 +37,18 @@ pub(crate) fn load(root: &Json<'_>, symbols: &Symbols) -> Result<Parser, LoadErr
     }
     let states = list.iter().map(|json| state(json, symbols, &names));
     let states = states.collect::<Result<_, _>>()?;
-    let start = parser.opt("init_state").map(|name| find(&name, &names)).transpose()?;
+    let start = parser
+        .opt("init_state")
+        .map(|name| find(&name, &names))
+        .transpose()?;
     Ok(Parser { states, start })
 }
 
 fn find(name: &Json<'_>, names: &HashMap<&str, u16>) -> Result<u16, LoadError> {
-    names.get(name.str()?).copied().ok_or_else(|| name.error("there is no such state"))
+    names
+        .get(name.str()?)
+        .copied()
+        .ok_or_else(|| name.error("there is no such state"))
 }
 
 fn state(
@@ -48,13 +57,25 @@ fn state(
     names: &HashMap<&str, u16>,
 ) -> Result<ParserState, LoadError> {
     let ops = json.list("parser_ops")?;
-    let ops = ops.iter().map(|op| parser_op(op, symbols)).collect::<Result<_, _>>()?;
+    let ops = ops
+        .iter()
+        .map(|op| parser_op(op, symbols))
+        .collect::<Result<_, _>>()?;
     let key = json.list("transition_key")?;
-    let key: Vec<KeyPart> = key.iter().map(|part| key_part(part, symbols)).collect::<Result<_, _>>()?;
-    let bytes = key.iter().map(|part| part.width().div_ceil(8) as usize).sum();
+    let key: Vec<KeyPart> = key
+        .iter()
+        .map(|part| key_part(part, symbols))
+        .collect::<Result<_, _>>()?;
+    let bytes = key
+        .iter()
+        .map(|part| part.width().div_ceil(8) as usize)
+        .sum();
     let (mut transitions, mut default) = (Vec::new(), None);
     for transition in json.list("transitions")? {
-        let next = transition.opt("next_state").map(|name| find(&name, names)).transpose()?;
+        let next = transition
+            .opt("next_state")
+            .map(|name| find(&name, names))
+            .transpose()?;
         let kind = transition.opt("type");
         match kind.as_ref().map_or(Ok("hexstr"), Json::str)? {
             "default" => default = next,
@@ -64,12 +85,20 @@ fn state(
             other => return transition.fail(format!("transition of type {other:?}")),
         }
     }
-    Ok(ParserState { ops, key, transitions, default })
+    Ok(ParserState {
+        ops,
+        key,
+        transitions,
+        default,
+    })
 }
 
 fn select(json: &Json<'_>, bytes: usize, next: Option<u16>) -> Result<Transition, LoadError> {
     let mut value = json.get("value")?.hex_bytes(bytes)?;
-    let mask = json.opt("mask").map(|mask| mask.hex_bytes(bytes)).transpose()?;
+    let mask = json
+        .opt("mask")
+        .map(|mask| mask.hex_bytes(bytes))
+        .transpose()?;
     if let Some(mask) = &mask {
         for (value, mask) in value.iter_mut().zip(mask) {
             *value &= mask;
@@ -88,7 +117,11 @@ fn key_part(json: &Json<'_>, symbols: &Symbols) -> Result<KeyPart, LoadError> {
         },
         "stack_field" => {
             let (stack, field, bits) = symbols.layout.stack_field(&value)?;
-            KeyPart::StackLast { stack, field, width: bits.width }
+            KeyPart::StackLast {
+                stack,
+                field,
+                width: bits.width,
+            }
         }
         "lookahead" => {
             let (offset, width) = lookahead(&value)?;
@@ -101,15 +134,23 @@ fn key_part(json: &Json<'_>, symbols: &Symbols) -> Result<KeyPart, LoadError> {
 /// Offset and width, bits.
 fn lookahead(json: &Json<'_>) -> Result<(u32, u32), LoadError> {
     let (offset, width) = json.pair()?;
-    Ok((offset.number(1 << 20)? as u32, width.number(1 << 16)? as u32))
+    Ok((
+        offset.number(1 << 20)? as u32,
+        width.number(1 << 16)? as u32,
+    ))
 }
 
 fn parser_op(json: &Json<'_>, symbols: &Symbols) -> Result<ParserOp, LoadError> {
-    let reader = Reader { symbols, params: &[] };
+    let reader = Reader {
+        symbols,
+        params: &[],
+    };
     let name = json.get("op")?;
     let parameters = json.list("parameters")?;
     let nth = |at: usize| {
-        parameters.get(at).ok_or_else(|| json.error(format!("parameter {at} is missing")))
+        parameters
+            .get(at)
+            .ok_or_else(|| json.error(format!("parameter {at} is missing")))
     };
     Ok(match name.str()? {
         "extract" => extract(json, nth(0)?, None, symbols)?,
@@ -119,11 +160,16 @@ fn parser_op(json: &Json<'_>, symbols: &Symbols) -> Result<ParserOp, LoadError> 
             condition: reader.truth(nth(0)?)?,
             error: reader.exact(nth(1)?)?,
         },
-        "advance" => ParserOp::Advance { bits: reader.exact(nth(0)?)? },
+        "advance" => ParserOp::Advance {
+            bits: reader.exact(nth(0)?)?,
+        },
         "shift" => {
             let bytes = nth(0)?.number(1 << 20)?;
             ParserOp::Advance {
-                bits: Arith { expr: Expr::Const(u128::from(bytes) * 8), wide: false },
+                bits: Arith {
+                    expr: Expr::Const(u128::from(bytes) * 8),
+                    wide: false,
+                },
             }
         }
         "primitive" => ParserOp::Run(ops::primitive(nth(0)?, reader)?),
@@ -159,8 +205,10 @@ fn extract(
         (other, _) => return kind.fail(format!("extracting to {other:?} is not supported")),
     };
     let header = &layout.headers[usize::from(header)];
-    let with_length =
-        matches!(op, ParserOp::ExtractVarbit { .. } | ParserOp::ExtractNextVarbit { .. });
+    let with_length = matches!(
+        op,
+        ParserOp::ExtractVarbit { .. } | ParserOp::ExtractNextVarbit { .. }
+    );
     if header.metadata {
         return json.fail(format!("{} is metadata", header.name));
     }
@@ -182,7 +230,9 @@ fn set(to: &Json<'_>, value: &Json<'_>, reader: Reader<'_>) -> Result<ParserOp, 
     }
     if let FieldRef::Varbit(to) = field_of(to, reader)? {
         return match field_of(value, reader)? {
-            FieldRef::Varbit(from) => Ok(ParserOp::Run(crate::program::Op::CopyVarbit { to, from })),
+            FieldRef::Varbit(from) => {
+                Ok(ParserOp::Run(crate::program::Op::CopyVarbit { to, from }))
+            }
             _ => value.fail("a variable-length field is expected"),
         };
     }
@@ -195,7 +245,13 @@ fn field_of(json: &Json<'_>, reader: Reader<'_>) -> Result<FieldRef, LoadError> 
         "field" => reader.symbols.layout.field(&json.get("value")?),
         _ => {
             // Anything else is no variable-length field; `assign` says what is wrong with it.
-            let none = crate::program::Bits { at: 0, bytes: 0, shift: 0, width: 0, signed: false };
+            let none = crate::program::Bits {
+                at: 0,
+                bytes: 0,
+                shift: 0,
+                width: 0,
+                signed: false,
+            };
             Ok(FieldRef::Bits(none))
         }
     }

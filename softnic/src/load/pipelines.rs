@@ -48,7 +48,14 @@ pub(crate) fn load(
             colors.insert(meter.get("name")?.str()?, target);
         }
     }
-    let context = Context { symbols, p4info, options, actions, action_ids, colors };
+    let context = Context {
+        symbols,
+        p4info,
+        options,
+        actions,
+        action_ids,
+        colors,
+    };
     let mut pipelines = Pipelines::default();
     for json in root.list("pipelines")? {
         let name = json.get("name")?;
@@ -87,7 +94,9 @@ fn pipeline(
     let conditionals = json.list("conditionals")?;
     let calls = json.list("action_calls")?;
     let first = all.nodes.len() as NodeId;
-    let mut names = Names { nodes: HashMap::new() };
+    let mut names = Names {
+        nodes: HashMap::new(),
+    };
     let nodes = tables.iter().chain(&conditionals).chain(&calls);
     for (id, node) in (first..).zip(nodes) {
         let name = node.get("name")?;
@@ -99,7 +108,10 @@ fn pipeline(
         let node = table_node(table, context, &names, &mut all.tables)?;
         all.nodes.push(node);
     }
-    let reader = Reader { symbols: context.symbols, params: &[] };
+    let reader = Reader {
+        symbols: context.symbols,
+        params: &[],
+    };
     for conditional in &conditionals {
         all.nodes.push(Node::If {
             condition: reader.truth(&conditional.get("expression")?)?,
@@ -115,7 +127,10 @@ fn pipeline(
         if !context.actions[usize::from(action)].params.is_empty() {
             return id.fail("the action has parameters");
         }
-        all.nodes.push(Node::Action { action, next: names.find(call.opt("next_node"))? });
+        all.nodes.push(Node::Action {
+            action,
+            next: names.find(call.opt("next_node"))?,
+        });
     }
     check_acyclic(json, &all.nodes, first)?;
     names.find(json.opt("init_table"))
@@ -140,7 +155,12 @@ fn table_node(
     };
     let next = next(json, names)?;
     tables.push(table);
-    Ok(Node::Table { table: index, key, color, next })
+    Ok(Node::Table {
+        table: index,
+        key,
+        color,
+        next,
+    })
 }
 
 /// Where control goes after a table.
@@ -150,21 +170,36 @@ fn next(json: &Json<'_>, names: &Names<'_>) -> Result<Next, LoadError> {
         return Ok(Next::Always(default));
     };
     if map.has("__HIT__") || map.has("__MISS__") {
-        let hit = if map.has("__HIT__") { names.find(map.opt("__HIT__"))? } else { default };
-        let miss = if map.has("__MISS__") { names.find(map.opt("__MISS__"))? } else { default };
+        let hit = if map.has("__HIT__") {
+            names.find(map.opt("__HIT__"))?
+        } else {
+            default
+        };
+        let miss = if map.has("__MISS__") {
+            names.find(map.opt("__MISS__"))?
+        } else {
+            default
+        };
         return Ok(Next::HitMiss { hit, miss });
     }
     let mut by_action = Vec::new();
     for action in json.list("actions")? {
         let name = action.str()?;
-        let next = if map.has(name) { names.find(map.opt(name))? } else { default };
+        let next = if map.has(name) {
+            names.find(map.opt(name))?
+        } else {
+            default
+        };
         by_action.push(next);
     }
     match by_action.first() {
         Some(&first) if first == default && by_action.iter().all(|&next| next == first) => {
             Ok(Next::Always(first))
         }
-        _ => Ok(Next::Action { by_action, miss: default }),
+        _ => Ok(Next::Action {
+            by_action,
+            miss: default,
+        }),
     }
 }
 
@@ -199,14 +234,14 @@ fn check_acyclic(json: &Json<'_>, nodes: &[Node], first: NodeId) -> Result<(), L
 
 fn successors(node: &Node) -> impl Iterator<Item = NodeId> {
     let list: Vec<Option<NodeId>> = match node {
-        Node::If { then, otherwise, .. } => vec![*then, *otherwise],
+        Node::If {
+            then, otherwise, ..
+        } => vec![*then, *otherwise],
         Node::Action { next, .. } => vec![*next],
         Node::Table { next, .. } => match next {
             Next::Always(next) => vec![*next],
             Next::HitMiss { hit, miss } => vec![*hit, *miss],
-            Next::Action { by_action, miss } => {
-                by_action.iter().copied().chain([*miss]).collect()
-            }
+            Next::Action { by_action, miss } => by_action.iter().copied().chain([*miss]).collect(),
         },
     };
     list.into_iter().flatten()

@@ -25,7 +25,11 @@ pub(crate) struct Range {
 impl Range {
     /// Of a field or parameter.
     pub(crate) fn field(width: u32, signed: bool) -> Range {
-        Range { bits: width, signed, low: true }
+        Range {
+            bits: width,
+            signed,
+            low: true,
+        }
     }
 
     /// Never negative, and 128 bits hold it.
@@ -45,7 +49,11 @@ impl Range {
 
     /// Bits of two's complement.
     fn signed_bits(self) -> u32 {
-        if self.signed { self.bits } else { self.bits + 1 }
+        if self.signed {
+            self.bits
+        } else {
+            self.bits + 1
+        }
     }
 
     /// Either of two values.
@@ -55,21 +63,31 @@ impl Range {
             true => self.signed_bits().max(other.signed_bits()),
             false => self.bits.max(other.bits),
         };
-        Range { bits, signed, low: self.low && other.low }
+        Range {
+            bits,
+            signed,
+            low: self.low && other.low,
+        }
     }
 
     /// Result of an operation; `amount`: the right side, when it is a constant.
     pub(crate) fn binary(op: BinaryOp, left: Range, right: Range, amount: Option<u32>) -> Range {
         let both = left.either(right);
         let range = match op {
-            BinaryOp::Add => Range { bits: both.bits + 1, ..both },
+            BinaryOp::Add => Range {
+                bits: both.bits + 1,
+                ..both
+            },
             // 0 − 1 is negative.
             BinaryOp::Sub => Range {
                 bits: left.signed_bits().max(right.signed_bits()) + 1,
                 signed: true,
                 ..both
             },
-            BinaryOp::Mul => Range { bits: left.bits.saturating_add(right.bits), ..both },
+            BinaryOp::Mul => Range {
+                bits: left.bits.saturating_add(right.bits),
+                ..both
+            },
             BinaryOp::Div | BinaryOp::Mod => Range {
                 bits: both.bits,
                 low: left.fits_unsigned() && right.fits_unsigned(),
@@ -85,39 +103,75 @@ impl Range {
                 }
             }
             BinaryOp::ShiftRight | BinaryOp::ShiftRightSigned => Range {
-                bits: left.bits.saturating_sub(amount.unwrap_or(0)).max(u32::from(left.signed)),
+                bits: left
+                    .bits
+                    .saturating_sub(amount.unwrap_or(0))
+                    .max(u32::from(left.signed)),
                 signed: left.signed,
-                low: if left.signed { left.fits_signed() } else { left.fits_unsigned() }
-                    && (amount.is_some() || right.fits_unsigned()),
+                low: if left.signed {
+                    left.fits_signed()
+                } else {
+                    left.fits_unsigned()
+                } && (amount.is_some() || right.fits_unsigned()),
             },
             BinaryOp::And => match (left.signed, right.signed) {
-                (false, false) => Range { bits: left.bits.min(right.bits), ..both },
-                (false, true) => Range { bits: left.bits, signed: false, ..both },
-                (true, false) => Range { bits: right.bits, signed: false, ..both },
+                (false, false) => Range {
+                    bits: left.bits.min(right.bits),
+                    ..both
+                },
+                (false, true) => Range {
+                    bits: left.bits,
+                    signed: false,
+                    ..both
+                },
+                (true, false) => Range {
+                    bits: right.bits,
+                    signed: false,
+                    ..both
+                },
                 (true, true) => both,
             },
             BinaryOp::Or | BinaryOp::Xor => both,
         };
-        Range { bits: range.bits.min(HUGE), ..range }
+        Range {
+            bits: range.bits.min(HUGE),
+            ..range
+        }
     }
 
     /// All bits inverted: −x − 1.
     pub(crate) fn invert(self) -> Range {
-        Range { bits: self.signed_bits(), signed: true, ..self }
+        Range {
+            bits: self.signed_bits(),
+            signed: true,
+            ..self
+        }
     }
 
     /// Wrapped to a signed width.
     pub(crate) fn signed_wrap(self, width: u32) -> Range {
-        Range { bits: width, signed: true, low: self.low }
+        Range {
+            bits: width,
+            signed: true,
+            low: self.low,
+        }
     }
 
     /// Clamped to an unsigned width.
     pub(crate) fn clamp_unsigned(self, width: u32) -> Range {
-        Range { bits: width, signed: false, low: self.exact() }
+        Range {
+            bits: width,
+            signed: false,
+            low: self.exact(),
+        }
     }
 
     /// Clamped to a signed width.
     pub(crate) fn clamp_signed(self, width: u32) -> Range {
-        Range { bits: width, signed: true, low: self.fits_signed() && width <= 128 }
+        Range {
+            bits: width,
+            signed: true,
+            low: self.fits_signed() && width <= 128,
+        }
     }
 }

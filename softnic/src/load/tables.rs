@@ -21,7 +21,11 @@ pub(crate) fn table(
     if kind.str()? != "simple" {
         return kind.fail("action profiles and selectors are not supported");
     }
-    let info = context.p4info.tables.iter().find(|table| table.preamble.name == name);
+    let info = context
+        .p4info
+        .tables
+        .iter()
+        .find(|table| table.preamble.name == name);
     let (fields, key) = key(json, context, info)?;
     let actions = actions(json, context, info)?;
     let size = size(json, context, &name, info)?;
@@ -43,7 +47,11 @@ pub(crate) fn table(
         loaded.push((entry, self::entry(entry, &schema, context)?));
     }
     // In the JSON the smallest number wins, in P4Runtime the largest.
-    let last = loaded.iter().map(|(_, entry)| entry.priority).max().unwrap_or(0);
+    let last = loaded
+        .iter()
+        .map(|(_, entry)| entry.priority)
+        .max()
+        .unwrap_or(0);
     let mut table = Table::new(schema, default);
     for (json, mut entry) in loaded {
         if table.schema.needs_priority() {
@@ -51,7 +59,9 @@ pub(crate) fn table(
         } else {
             entry.priority = 0;
         }
-        table.insert(entry).map_err(|error| json.error(error.message))?;
+        table
+            .insert(entry)
+            .map_err(|error| json.error(error.message))?;
     }
     Ok((table, key))
 }
@@ -62,13 +72,22 @@ fn size(
     name: &str,
     info: Option<&p4info::Table>,
 ) -> Result<u64, LoadError> {
-    if let Some((_, size)) = context.options.table_sizes.iter().find(|(table, _)| table == name) {
+    if let Some((_, size)) = context
+        .options
+        .table_sizes
+        .iter()
+        .find(|(table, _)| table == name)
+    {
         return Ok(*size);
     }
-    let declared = info.and_then(|info| u64::try_from(info.size).ok()).filter(|&size| size > 0);
+    let declared = info
+        .and_then(|info| u64::try_from(info.size).ok())
+        .filter(|&size| size > 0);
     match declared {
         Some(size) => Ok(size),
-        None => json.opt("max_size").map_or(Ok(1024), |size| size.number(u64::from(u32::MAX))),
+        None => json
+            .opt("max_size")
+            .map_or(Ok(1024), |size| size.number(u64::from(u32::MAX))),
     }
 }
 
@@ -83,24 +102,40 @@ fn key(
         && info.match_fields.len() != list.len()
     {
         let count = info.match_fields.len();
-        return json.fail(format!("the key has {} fields, in P4Info {count}", list.len()));
+        return json.fail(format!(
+            "the key has {} fields, in P4Info {count}",
+            list.len()
+        ));
     }
     for (position, field) in list.iter().enumerate() {
         let part = key_part(field, context)?;
         let kind = match_kind(&field.get("match_type")?)?;
         let width = part.width();
         let name = field.opt("name").map_or(Ok(""), |name| name.str())?;
-        let mut schema = FieldSchema { id: 0, name: name.to_owned(), kind, width, at };
+        let mut schema = FieldSchema {
+            id: 0,
+            name: name.to_owned(),
+            kind,
+            width,
+            at,
+        };
         if let Some(info) = info {
             let same = |known: &&p4info::MatchField| known.name == name;
             let known = info.match_fields.iter().find(same);
-            describe(field, &mut schema, known.unwrap_or(&info.match_fields[position]))?;
+            describe(
+                field,
+                &mut schema,
+                known.unwrap_or(&info.match_fields[position]),
+            )?;
         }
         at += schema.bytes();
         fields.push(schema);
         parts.push(part);
     }
-    let prefixes = fields.iter().filter(|field| field.kind == MatchKind::Lpm).count();
+    let prefixes = fields
+        .iter()
+        .filter(|field| field.kind == MatchKind::Lpm)
+        .count();
     if prefixes > 1 {
         return json.fail("a table can have one longest-prefix field only");
     }
@@ -116,7 +151,10 @@ fn describe(
     // P4Info has no width for types without one, as `error`.
     if info.bitwidth != field.width && info.bitwidth != 0 {
         let (here, there) = (field.width, info.bitwidth);
-        return json.fail(format!("field {} has {here} bits, in P4Info {there}", info.name));
+        return json.fail(format!(
+            "field {} has {here} bits, in P4Info {there}",
+            info.name
+        ));
     }
     let kind = match info.match_type {
         Some(MatchType::Exact) => MatchKind::Exact,
@@ -124,11 +162,16 @@ fn describe(
         Some(MatchType::Ternary) => MatchKind::Ternary,
         Some(MatchType::Range) => MatchKind::Range,
         Some(MatchType::Optional) => MatchKind::Optional,
-        _ => return json.fail(format!("field {}: P4Info has no known match kind", info.name)),
+        _ => {
+            return json.fail(format!(
+                "field {}: P4Info has no known match kind",
+                info.name
+            ));
+        }
     };
     // bmv2 knows "optional" as ternary.
-    let same = kind == field.kind
-        || (kind == MatchKind::Optional && field.kind == MatchKind::Ternary);
+    let same =
+        kind == field.kind || (kind == MatchKind::Optional && field.kind == MatchKind::Ternary);
     if !same {
         let (here, there) = (field.kind.name(), kind.name());
         return json.fail(format!("field {} is {here}, in P4Info {there}", info.name));
@@ -163,7 +206,10 @@ fn key_part(json: &Json<'_>, context: &Context<'_>) -> Result<KeyPart, LoadError
     };
     match json.opt("mask") {
         None => Ok(KeyPart::Field(bits)),
-        Some(mask) => Ok(KeyPart::Masked(bits, mask.hex_bytes(bits.width.div_ceil(8) as usize)?)),
+        Some(mask) => Ok(KeyPart::Masked(
+            bits,
+            mask.hex_bytes(bits.width.div_ceil(8) as usize)?,
+        )),
     }
 }
 
@@ -213,7 +259,9 @@ fn describe_action(
         (action.preamble.name == *name).then_some((reference, action))
     });
     let Some((reference, action)) = found else {
-        return json.fail(format!("action {name}: P4Info does not list it for this table"));
+        return json.fail(format!(
+            "action {name}: P4Info does not list it for this table"
+        ));
     };
     if action.params.len() != definition.params.len() {
         return json.fail(format!(
@@ -229,7 +277,11 @@ fn describe_action(
                 param.name, bits.width, param.bitwidth
             ));
         }
-        schema.params.push(ParamSchema { id: param.id, name: param.name.clone(), bits });
+        schema.params.push(ParamSchema {
+            id: param.id,
+            name: param.name.clone(),
+            bits,
+        });
     }
     schema.id = action.preamble.id;
     schema.table_only = reference.scope == Scope::TableOnly;
@@ -245,7 +297,10 @@ fn action_entry(
 ) -> Result<(u16, Box<[u8]>), LoadError> {
     let id = json.get("action_id")?;
     let action = context.action_ids.get(&id.number(u64::MAX)?);
-    let index = schema.actions.iter().position(|known| Some(&known.action) == action);
+    let index = schema
+        .actions
+        .iter()
+        .position(|known| Some(&known.action) == action);
     let Some(index) = index else {
         return id.fail("the table has no action with this id");
     };
@@ -253,7 +308,10 @@ fn action_entry(
     let values = json.list("action_data")?;
     if values.len() != definition.params.len() {
         let (given, needed) = (values.len(), definition.params.len());
-        return json.fail(format!("action {} has {needed} parameters, not {given}", definition.name));
+        return json.fail(format!(
+            "action {} has {needed} parameters, not {given}",
+            definition.name
+        ));
     }
     let mut data = Vec::with_capacity(definition.data_bytes as usize);
     for (value, param) in values.iter().zip(&definition.params) {
@@ -274,22 +332,24 @@ fn default_entry(
             (Some(action), data)
         }
     };
-    Ok(DefaultEntry { action, data, counter: CounterData::default() })
+    Ok(DefaultEntry {
+        action,
+        data,
+        counter: CounterData::default(),
+    })
 }
 
 /// An entry of the program.
-fn entry(
-    json: &Json<'_>,
-    schema: &TableSchema,
-    context: &Context<'_>,
-) -> Result<Entry, LoadError> {
+fn entry(json: &Json<'_>, schema: &TableSchema, context: &Context<'_>) -> Result<Entry, LoadError> {
     let keys = json.list("match_key")?;
     if keys.len() != schema.fields.len() {
         let (given, needed) = (keys.len(), schema.fields.len());
         return json.fail(format!("the table has {needed} key fields, not {given}"));
     }
     let (action, data) = action_entry(&json.get("action_entry")?, schema, context)?;
-    let priority = json.opt("priority").map_or(Ok(1), |priority| priority.number(1 << 30))?;
+    let priority = json
+        .opt("priority")
+        .map_or(Ok(1), |priority| priority.number(1 << 30))?;
     let mut entry = Entry {
         key: Box::default(),
         second: Box::default(),
@@ -344,10 +404,16 @@ fn entry_field(
                 None => ones,
             };
             let mut value = json.get("key")?.hex_bytes(bytes)?;
-            value.iter_mut().zip(&mask).for_each(|(value, mask)| *value &= mask);
+            value
+                .iter_mut()
+                .zip(&mask)
+                .for_each(|(value, mask)| *value &= mask);
             (value, mask)
         }
-        "range" => (json.get("start")?.hex_bytes(bytes)?, json.get("end")?.hex_bytes(bytes)?),
+        "range" => (
+            json.get("start")?.hex_bytes(bytes)?,
+            json.get("end")?.hex_bytes(bytes)?,
+        ),
         other => return kind.fail(format!("match kind {other:?} is not supported")),
     })
 }

@@ -75,7 +75,11 @@ fn number(text: &str) -> Result<(u16, &str), AddressError> {
 }
 
 fn path(text: &str) -> Result<PathBuf, AddressError> {
-    if text.is_empty() { Err(AddressError::NoPath) } else { Ok(PathBuf::from(text)) }
+    if text.is_empty() {
+        Err(AddressError::NoPath)
+    } else {
+        Ok(PathBuf::from(text))
+    }
 }
 
 impl FromStr for PortAddress {
@@ -106,7 +110,10 @@ fn unix(text: &str) -> Result<Endpoint, AddressError> {
             None => return Err(AddressError::Option(options.to_owned())),
         },
     };
-    Ok(Endpoint::Unix { path: path(own)?, peer })
+    Ok(Endpoint::Unix {
+        path: path(own)?,
+        peer,
+    })
 }
 
 fn tap(text: &str) -> Result<Endpoint, AddressError> {
@@ -121,7 +128,10 @@ fn tap(text: &str) -> Result<Endpoint, AddressError> {
         1 => PathBuf::from("/run/netns").join(namespace),
         _ => namespace,
     });
-    Ok(Endpoint::Tap { name: name.to_owned(), namespace })
+    Ok(Endpoint::Tap {
+        name: name.to_owned(),
+        namespace,
+    })
 }
 
 impl FromStr for CaptureAddress {
@@ -129,7 +139,10 @@ impl FromStr for CaptureAddress {
 
     fn from_str(text: &str) -> Result<CaptureAddress, AddressError> {
         let (number, rest) = number(text)?;
-        Ok(CaptureAddress { number, file: path(rest)? })
+        Ok(CaptureAddress {
+            number,
+            file: path(rest)?,
+        })
     }
 }
 
@@ -137,11 +150,20 @@ impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Endpoint::Unix { path, peer: None } => write!(f, "unix:{}", path.display()),
-            Endpoint::Unix { path, peer: Some(peer) } => {
+            Endpoint::Unix {
+                path,
+                peer: Some(peer),
+            } => {
                 write!(f, "unix:{},peer={}", path.display(), peer.display())
             }
-            Endpoint::Tap { name, namespace: None } => write!(f, "tap:{name}"),
-            Endpoint::Tap { name, namespace: Some(namespace) } => {
+            Endpoint::Tap {
+                name,
+                namespace: None,
+            } => write!(f, "tap:{name}"),
+            Endpoint::Tap {
+                name,
+                namespace: Some(namespace),
+            } => {
                 write!(f, "tap:{name}@{}", namespace.display())
             }
         }

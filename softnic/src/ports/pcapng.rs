@@ -69,7 +69,9 @@ impl<W: Write> Capture<W> {
     /// # Errors
     /// What the writer says.
     pub fn frame(&mut self, frame: &[u8], direction: Direction, at: SystemTime) -> io::Result<()> {
-        let nanoseconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+        let nanoseconds = at
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_nanos() as u64);
         let length = frame.len() as u32;
         let mut block = Vec::with_capacity(frame.len() + 40);
         block.extend(0u32.to_le_bytes());
@@ -90,7 +92,11 @@ impl<W: Write> Capture<W> {
     /// # Errors
     /// What the writer says.
     pub fn flush(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.dirty) { self.out.flush() } else { Ok(()) }
+        if std::mem::take(&mut self.dirty) {
+            self.out.flush()
+        } else {
+            Ok(())
+        }
     }
 
     /// Type, length, content padded to 4 bytes, length.

@@ -201,7 +201,8 @@ impl Port {
 
     /// The receiver took nothing for long.
     fn is_stuck(&self) -> bool {
-        self.blocked_since.is_some_and(|since| since.elapsed() >= STUCK_AFTER)
+        self.blocked_since
+            .is_some_and(|since| since.elapsed() >= STUCK_AFTER)
     }
 
     /// `poll(2)` tells when frames that wait can go on.

@@ -21,7 +21,10 @@ struct InterfaceRequest {
     rest: [u8; 22],
 }
 
-const _: () = assert!(size_of::<InterfaceRequest>() == 40, "as struct ifreq on 64-bit Linux");
+const _: () = assert!(
+    size_of::<InterfaceRequest>() == 40,
+    "as struct ifreq on 64-bit Linux"
+);
 
 /// Ethernet frames, as opposed to IP packets.
 const IFF_TAP: u16 = 0x0002;
@@ -59,8 +62,11 @@ impl TapPort {
 fn attach(name: &str) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let device = rustix::fs::open("/dev/net/tun", flags, Mode::empty())?;
-    let mut request =
-        InterfaceRequest { name: [0; 16], flags: IFF_TAP | IFF_NO_PI, rest: [0; 22] };
+    let mut request = InterfaceRequest {
+        name: [0; 16],
+        flags: IFF_TAP | IFF_NO_PI,
+        rest: [0; 22],
+    };
     // The last byte stays zero: the kernel reads a C string.
     let length = name.len().min(15);
     request.name[..length].copy_from_slice(&name.as_bytes()[..length]);

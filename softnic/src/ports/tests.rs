@@ -10,23 +10,55 @@ fn open(text: &str) -> Port {
     Port::open(&text.parse().unwrap()).unwrap()
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is tested is what time does"
+)]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
 fn buffer() -> Box<[u8; MAX_FRAME + 1]> {
     vec![0; MAX_FRAME + 1].try_into().unwrap()
 }
 
 #[test]
 fn addresses_are_read() {
-    let unix = Endpoint::Unix { path: "/a".into(), peer: Some("/b".into()) };
-    assert_eq!("3=unix:/a,peer=/b".parse(), Ok(PortAddress { number: 3, endpoint: unix }));
+    let unix = Endpoint::Unix {
+        path: "/a".into(),
+        peer: Some("/b".into()),
+    };
+    assert_eq!(
+        "3=unix:/a,peer=/b".parse(),
+        Ok(PortAddress {
+            number: 3,
+            endpoint: unix
+        })
+    );
     let tap = |namespace: Option<&str>| Endpoint::Tap {
         name: "vf0".into(),
         namespace: namespace.map(Into::into),
     };
-    assert_eq!("16=tap:vf0".parse(), Ok(PortAddress { number: 16, endpoint: tap(None) }));
-    let named = PortAddress { number: 16, endpoint: tap(Some("/run/netns/vm")) };
+    assert_eq!(
+        "16=tap:vf0".parse(),
+        Ok(PortAddress {
+            number: 16,
+            endpoint: tap(None)
+        })
+    );
+    let named = PortAddress {
+        number: 16,
+        endpoint: tap(Some("/run/netns/vm")),
+    };
     assert_eq!("16=tap:vf0@vm".parse(), Ok(named.clone()));
     assert_eq!("16=tap:vf0@/run/netns/vm".parse(), Ok(named));
-    assert_eq!("0=/x".parse(), Ok(CaptureAddress { number: 0, file: "/x".into() }));
+    assert_eq!(
+        "0=/x".parse(),
+        Ok(CaptureAddress {
+            number: 0,
+            file: "/x".into()
+        })
+    );
 }
 
 #[test]
@@ -37,7 +69,10 @@ fn bad_addresses_are_refused() {
     assert_eq!(parse("1=veth:a"), AddressError::Kind("veth:a".into()));
     assert_eq!(parse("1=unix:/a,x=1"), AddressError::Option("x=1".into()));
     assert_eq!(parse("1=unix:"), AddressError::NoPath);
-    assert_eq!(parse("1=tap:0123456789abcdef"), AddressError::Name("0123456789abcdef".into()));
+    assert_eq!(
+        parse("1=tap:0123456789abcdef"),
+        AddressError::Name("0123456789abcdef".into())
+    );
 }
 
 /// R6.5: a port answers to whoever sent last.
@@ -80,16 +115,24 @@ fn unix_port_finds_its_peer_again() {
     for round in 0..2 {
         let mut b = open(&address("b", "a"));
         // After a failure a port does not look for its peer at once.
-        std::thread::sleep(Duration::from_millis(30));
+        pause(Duration::from_millis(30));
         a.send(&[2; 60]);
         if round == 1 {
             // The first frame found the old socket dead.
-            std::thread::sleep(Duration::from_millis(30));
+            pause(Duration::from_millis(30));
             a.send(&[2; 60]);
         }
         b.send(&[3; 60]);
-        assert_eq!(b.receive(&mut buffer()), Some(&[2; 60][..]), "round {round}");
-        assert_eq!(a.receive(&mut buffer()), Some(&[3; 60][..]), "round {round}");
+        assert_eq!(
+            b.receive(&mut buffer()),
+            Some(&[2; 60][..]),
+            "round {round}"
+        );
+        assert_eq!(
+            a.receive(&mut buffer()),
+            Some(&[3; 60][..]),
+            "round {round}"
+        );
     }
 }
 
@@ -110,7 +153,7 @@ fn output_waits_and_then_drops() {
         assert!(sent < 100_000, "the queue never fills");
     }
     assert_eq!(port.counters().tx_queue_full, 0);
-    std::thread::sleep(STUCK_AFTER + Duration::from_millis(20));
+    pause(STUCK_AFTER + Duration::from_millis(20));
     assert!(!port.is_full(), "a stuck port must not stop the others");
     port.send(&[1; 60]);
     assert_eq!(port.counters().tx_queue_full, 1);
@@ -169,5 +212,8 @@ fn capture_has_the_blocks_of_the_format() {
     let head: Vec<u32> = (0..5).map(|at| word(packet + 8 + at * 4)).collect();
     assert_eq!(head, [0, 1, 2, 15, 15]);
     // epb_flags: code 2, length 4, outbound.
-    assert_eq!(&file[packet + 28 + 16..packet + 28 + 24], [2, 0, 4, 0, 2, 0, 0, 0]);
+    assert_eq!(
+        &file[packet + 28 + 16..packet + 28 + 24],
+        [2, 0, 4, 0, 2, 0, 0, 0]
+    );
 }

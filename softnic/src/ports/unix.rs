@@ -23,7 +23,11 @@ pub(crate) struct UnixPort {
 enum Peer {
     /// Always this one; the socket is connected to it while it is there. (A connected socket
     /// tells when there is room in the peer's queue.)
-    Fixed { path: PathBuf, connected: bool, retry: Option<Instant> },
+    Fixed {
+        path: PathBuf,
+        connected: bool,
+        retry: Option<Instant>,
+    },
     /// Whoever sent last.
     Last(Option<SocketAddr>),
 }
@@ -31,7 +35,9 @@ enum Peer {
 impl UnixPort {
     /// Binds a socket. One that a dead process left behind is replaced; a live one is not.
     pub(crate) fn open(path: &Path, peer: Option<&Path>) -> io::Result<UnixPort> {
-        let stale = path.symlink_metadata().is_ok_and(|meta| meta.file_type().is_socket());
+        let stale = path
+            .symlink_metadata()
+            .is_ok_and(|meta| meta.file_type().is_socket());
         if stale {
             let probe = UnixDatagram::unbound()?;
             match probe.connect(path) {
@@ -44,17 +50,29 @@ impl UnixPort {
         let socket = UnixDatagram::bind(path)?;
         socket.set_nonblocking(true)?;
         let peer = match peer {
-            Some(peer) => Peer::Fixed { path: peer.to_owned(), connected: false, retry: None },
+            Some(peer) => Peer::Fixed {
+                path: peer.to_owned(),
+                connected: false,
+                retry: None,
+            },
             None => Peer::Last(None),
         };
-        Ok(UnixPort { socket, path: path.to_owned(), peer })
+        Ok(UnixPort {
+            socket,
+            path: path.to_owned(),
+            peer,
+        })
     }
 
     fn try_send(&mut self, frame: &[u8]) -> io::Result<usize> {
         match &mut self.peer {
             Peer::Last(Some(address)) => self.socket.send_to_addr(frame, address),
             Peer::Last(None) => Err(ErrorKind::NotConnected.into()),
-            Peer::Fixed { path, connected, retry } => {
+            Peer::Fixed {
+                path,
+                connected,
+                retry,
+            } => {
                 if !*connected {
                     let now = Instant::now();
                     if retry.is_some_and(|retry| now < retry) {
@@ -121,6 +139,12 @@ impl FrameIo for UnixPort {
     }
 
     fn tells_room(&self) -> bool {
-        matches!(self.peer, Peer::Fixed { connected: true, .. })
+        matches!(
+            self.peer,
+            Peer::Fixed {
+                connected: true,
+                ..
+            }
+        )
     }
 }

@@ -34,7 +34,12 @@ impl Index {
     }
 
     /// The entry that matches a key. Overwrites the key.
-    pub(crate) fn find(&self, schema: &TableSchema, entries: &Entries, key: &mut [u8]) -> Option<Slot> {
+    pub(crate) fn find(
+        &self,
+        schema: &TableSchema,
+        entries: &Entries,
+        key: &mut [u8],
+    ) -> Option<Slot> {
         match self {
             Index::Prefixes(index) => index.find(entries, key),
             Index::Ordered(index) => index.find(&schema.fields, entries, key),
@@ -92,7 +97,10 @@ impl Prefixes {
     fn same(&self, entries: &Entries, entry: &Entry) -> Option<Slot> {
         let group = self.groups.iter().find(|group| group.0 == entry.prefix)?;
         let hash = self.hasher.hash_one(&*entry.key);
-        group.1.find(hash, |&slot| entries.get(slot).key == entry.key).copied()
+        group
+            .1
+            .find(hash, |&slot| entries.get(slot).key == entry.key)
+            .copied()
     }
 
     fn insert(&mut self, entries: &Entries, slot: Slot) {
@@ -106,7 +114,9 @@ impl Prefixes {
         };
         let hash = self.hasher.hash_one(&*entries.get(slot).key);
         let hasher = &self.hasher;
-        self.groups[at].1.insert_unique(hash, slot, |&slot| hasher.hash_one(&*entries.get(slot).key));
+        self.groups[at]
+            .1
+            .insert_unique(hash, slot, |&slot| hasher.hash_one(&*entries.get(slot).key));
     }
 
     fn remove(&mut self, entries: &Entries, slot: Slot) {
@@ -135,11 +145,15 @@ pub(crate) struct Ordered {
 
 impl Ordered {
     fn find(&self, fields: &[FieldSchema], entries: &Entries, key: &[u8]) -> Option<Slot> {
-        self.order.iter().copied().find(|&slot| matches(fields, entries.get(slot), key))
+        self.order
+            .iter()
+            .copied()
+            .find(|&slot| matches(fields, entries.get(slot), key))
     }
 
     fn hash(&self, entry: &Entry) -> u64 {
-        self.hasher.hash_one((&*entry.key, &*entry.second, entry.priority))
+        self.hasher
+            .hash_one((&*entry.key, &*entry.second, entry.priority))
     }
 
     fn same(&self, entries: &Entries, entry: &Entry) -> Option<Slot> {
@@ -154,11 +168,14 @@ impl Ordered {
 
     fn insert(&mut self, entries: &Entries, slot: Slot) {
         let entry = entries.get(slot);
-        let at = self.order.partition_point(|&other| entries.get(other).priority >= entry.priority);
+        let at = self
+            .order
+            .partition_point(|&other| entries.get(other).priority >= entry.priority);
         self.order.insert(at, slot);
         let hasher = &self.hasher;
         let hash = |entry: &Entry| hasher.hash_one((&*entry.key, &*entry.second, entry.priority));
-        self.exact.insert_unique(hash(entry), slot, |&slot| hash(entries.get(slot)));
+        self.exact
+            .insert_unique(hash(entry), slot, |&slot| hash(entries.get(slot)));
     }
 
     fn remove(&mut self, entries: &Entries, slot: Slot) {

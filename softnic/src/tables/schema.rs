@@ -26,7 +26,10 @@ impl MatchKind {
 
     /// Entries with such a field need a priority.
     pub(crate) fn needs_priority(self) -> bool {
-        matches!(self, MatchKind::Ternary | MatchKind::Range | MatchKind::Optional)
+        matches!(
+            self,
+            MatchKind::Ternary | MatchKind::Range | MatchKind::Optional
+        )
     }
 }
 
@@ -98,7 +101,9 @@ pub(crate) struct TableSchema {
 impl TableSchema {
     /// The field that is matched by longest prefix, in a table without priorities.
     pub(crate) fn lpm_field(&self) -> Option<&FieldSchema> {
-        self.fields.iter().find(|field| field.kind == MatchKind::Lpm)
+        self.fields
+            .iter()
+            .find(|field| field.kind == MatchKind::Lpm)
     }
 
     /// Whether entries have priorities.

@@ -193,6 +193,9 @@ impl Table {
 
     /// An error about this table.
     pub(crate) fn error(&self, code: Code, what: impl std::fmt::Display) -> UpdateError {
-        UpdateError { code, message: format!("table {}: {what}", self.schema.name) }
+        UpdateError {
+            code,
+            message: format!("table {}: {what}", self.schema.name),
+        }
     }
 }

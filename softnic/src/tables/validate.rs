@@ -20,7 +20,10 @@ pub(crate) enum Purpose {
 }
 
 fn error(code: Code, table: &TableSchema, what: impl Display) -> UpdateError {
-    UpdateError { code, message: format!("table {}: {what}", table.name) }
+    UpdateError {
+        code,
+        message: format!("table {}: {what}", table.name),
+    }
 }
 
 fn invalid(table: &TableSchema, what: impl Display) -> UpdateError {
@@ -34,10 +37,17 @@ pub(crate) fn entry(
     purpose: Purpose,
 ) -> Result<Entry, UpdateError> {
     if table.constant {
-        return Err(error(Code::PermissionDenied, table, "its entries are constant"));
+        return Err(error(
+            Code::PermissionDenied,
+            table,
+            "its entries are constant",
+        ));
     }
     if table.fields.is_empty() {
-        return Err(invalid(table, "it has no key, so that only its default entry can be written"));
+        return Err(invalid(
+            table,
+            "it has no key, so that only its default entry can be written",
+        ));
     }
     let mut checked = Entry {
         key: vec![0; table.key_bytes].into(),
@@ -50,7 +60,10 @@ pub(crate) fn entry(
     };
     fill_key(table, &entry.matches, &mut checked)?;
     if entry.counter.is_some() && !table.direct_counter {
-        return Err(invalid(table, "counter data given, but it has no direct counter"));
+        return Err(invalid(
+            table,
+            "counter data given, but it has no direct counter",
+        ));
     }
     if purpose == Purpose::Write {
         let Some(action) = &entry.action else {
@@ -69,28 +82,43 @@ pub(crate) fn default_entry(
     entry: &TableEntry,
 ) -> Result<Option<DefaultEntry>, UpdateError> {
     if table.constant_default {
-        return Err(error(Code::PermissionDenied, table, "its default entry is constant"));
+        return Err(error(
+            Code::PermissionDenied,
+            table,
+            "its default entry is constant",
+        ));
     }
     if !entry.matches.is_empty() || entry.priority != 0 {
-        return Err(invalid(table, "a default entry has neither match fields nor priority"));
+        return Err(invalid(
+            table,
+            "a default entry has neither match fields nor priority",
+        ));
     }
     let Some(action) = &entry.action else {
         return Ok(None);
     };
     let (index, data) = self::action(table, action, true)?;
     let counter = entry.counter.unwrap_or_default();
-    Ok(Some(DefaultEntry { action: Some(index), data, counter }))
+    Ok(Some(DefaultEntry {
+        action: Some(index),
+        data,
+        counter,
+    }))
 }
 
 fn priority(table: &TableSchema, entry: &TableEntry) -> Result<i32, UpdateError> {
     match (table.needs_priority(), entry.priority) {
         (true, ..=0) => Err(invalid(
             table,
-            format!("priority {}: it must be above 0, the key has fields that need one", entry.priority),
+            format!(
+                "priority {}: it must be above 0, the key has fields that need one",
+                entry.priority
+            ),
         )),
-        (false, priority) if priority != 0 => {
-            Err(invalid(table, format!("priority {priority}: the key allows none")))
-        }
+        (false, priority) if priority != 0 => Err(invalid(
+            table,
+            format!("priority {priority}: the key allows none"),
+        )),
         (_, priority) => Ok(priority),
     }
 }
@@ -107,10 +135,16 @@ fn fill_key(
     }
     for (at, given) in matches.iter().enumerate() {
         let Some(field) = table.fields.iter().find(|field| field.id == given.field) else {
-            return Err(invalid(table, format!("it has no match field {}", given.field)));
+            return Err(invalid(
+                table,
+                format!("it has no match field {}", given.field),
+            ));
         };
         if matches[..at].iter().any(|other| other.field == given.field) {
-            return Err(invalid(table, format!("field {} is given twice", field.name)));
+            return Err(invalid(
+                table,
+                format!("field {} is given twice", field.name),
+            ));
         }
         fill_field(table, field, &given.value, checked)?;
     }
@@ -120,7 +154,10 @@ fn fill_key(
         }
         match field.kind {
             MatchKind::Exact => {
-                return Err(invalid(table, format!("exact field {} is missing", field.name)));
+                return Err(invalid(
+                    table,
+                    format!("exact field {} is missing", field.name),
+                ));
             }
             MatchKind::Range => checked.second[range(field)].copy_from_slice(&ones(field)),
             MatchKind::Lpm | MatchKind::Ternary | MatchKind::Optional => {}
@@ -167,12 +204,18 @@ fn fill_field(
             let value = parse(value, "value")?;
             if *prefix_len == 0 || *prefix_len > field.width {
                 let what = "omit the field to match everything";
-                return fail(format!("prefix length {prefix_len} is not from 1 to {}; {what}", field.width));
+                return fail(format!(
+                    "prefix length {prefix_len} is not from 1 to {}; {what}",
+                    field.width
+                ));
             }
             let mut masked = value.clone();
             mask_prefix(&mut masked, field.width, *prefix_len);
             if masked != value {
-                return fail(format!("value {} has bits after the prefix of {prefix_len}", hex(&value)));
+                return fail(format!(
+                    "value {} has bits after the prefix of {prefix_len}",
+                    hex(&value)
+                ));
             }
             checked.key[range(field)].copy_from_slice(&value);
             if ordered {
@@ -188,8 +231,16 @@ fn fill_field(
             if mask.iter().all(|&byte| byte == 0) {
                 return fail("mask is 0; omit the field to match everything".into());
             }
-            if value.iter().zip(&mask).any(|(value, mask)| value & !mask != 0) {
-                return fail(format!("value {} has bits outside of mask {}", hex(&value), hex(&mask)));
+            if value
+                .iter()
+                .zip(&mask)
+                .any(|(value, mask)| value & !mask != 0)
+            {
+                return fail(format!(
+                    "value {} has bits outside of mask {}",
+                    hex(&value),
+                    hex(&mask)
+                ));
             }
             checked.key[range(field)].copy_from_slice(&value);
             checked.second[range(field)].copy_from_slice(&mask);
@@ -197,12 +248,22 @@ fn fill_field(
         (MatchKind::Range, MatchValue::Range { low, high }) => {
             let (low, high) = (parse(low, "low bound")?, parse(high, "high bound")?);
             if low > high {
-                return fail(format!("low bound {} is above high bound {}", hex(&low), hex(&high)));
+                return fail(format!(
+                    "low bound {} is above high bound {}",
+                    hex(&low),
+                    hex(&high)
+                ));
             }
             checked.key[range(field)].copy_from_slice(&low);
             checked.second[range(field)].copy_from_slice(&high);
         }
-        _ => return fail(format!("it is matched as {}, not as {}", field.kind.name(), kind_of(given))),
+        _ => {
+            return fail(format!(
+                "it is matched as {}, not as {}",
+                field.kind.name(),
+                kind_of(given)
+            ));
+        }
     }
     Ok(())
 }
@@ -223,9 +284,15 @@ fn action(
     action: &Action,
     default: bool,
 ) -> Result<(u16, Box<[u8]>), UpdateError> {
-    let found = table.actions.iter().position(|known| known.id == action.id && action.id != 0);
+    let found = table
+        .actions
+        .iter()
+        .position(|known| known.id == action.id && action.id != 0);
     let Some(index) = found else {
-        return Err(invalid(table, format!("action {:#x} is none of its actions", action.id)));
+        return Err(invalid(
+            table,
+            format!("action {:#x} is none of its actions", action.id),
+        ));
     };
     let known = &table.actions[index];
     if default && known.table_only {
@@ -303,13 +370,19 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 pub(crate) fn to_runtime(table: &TableSchema, entry: &Entry) -> TableEntry {
     let matches = table.fields.iter().filter_map(|field| {
         let value = match_value(field, entry)?;
-        Some(FieldMatch { field: field.id, value })
+        Some(FieldMatch {
+            field: field.id,
+            value,
+        })
     });
     TableEntry {
         table: table.id,
         matches: matches.collect(),
         priority: entry.priority,
-        action: Some(action_to_runtime(&table.actions[usize::from(entry.action)], &entry.data)),
+        action: Some(action_to_runtime(
+            &table.actions[usize::from(entry.action)],
+            &entry.data,
+        )),
         is_default: false,
         counter: table.direct_counter.then_some(entry.counter),
     }
@@ -317,9 +390,9 @@ pub(crate) fn to_runtime(table: &TableSchema, entry: &Entry) -> TableEntry {
 
 /// The default entry in P4Runtime's terms.
 pub(crate) fn default_to_runtime(table: &TableSchema, entry: &DefaultEntry) -> TableEntry {
-    let action = entry.action.map(|action| {
-        action_to_runtime(&table.actions[usize::from(action)], &entry.data)
-    });
+    let action = entry
+        .action
+        .map(|action| action_to_runtime(&table.actions[usize::from(action)], &entry.data));
     TableEntry {
         table: table.id,
         action,
@@ -332,16 +405,26 @@ pub(crate) fn default_to_runtime(table: &TableSchema, entry: &DefaultEntry) -> T
 fn action_to_runtime(action: &ActionSchema, data: &[u8]) -> Action {
     let params = action.params.iter().map(|param| {
         let at = param.bits.at as usize;
-        (param.id, canonical(&data[at..at + param.bits.bytes as usize]).to_vec())
+        (
+            param.id,
+            canonical(&data[at..at + param.bits.bytes as usize]).to_vec(),
+        )
     });
-    Action { id: action.id, params: params.collect() }
+    Action {
+        id: action.id,
+        params: params.collect(),
+    }
 }
 
 fn match_value(field: &FieldSchema, entry: &Entry) -> Option<MatchValue> {
     let value = &entry.key[range(field)];
     let short = canonical(value).to_vec();
     let ordered = !entry.second.is_empty();
-    let second = if ordered { &entry.second[range(field)] } else { &[] };
+    let second = if ordered {
+        &entry.second[range(field)]
+    } else {
+        &[]
+    };
     let open = second.iter().all(|&byte| byte == 0);
     match field.kind {
         MatchKind::Exact => Some(MatchValue::Exact(short)),
@@ -350,16 +433,22 @@ fn match_value(field: &FieldSchema, entry: &Entry) -> Option<MatchValue> {
                 true => second.iter().map(|byte| byte.count_ones()).sum(),
                 false => entry.prefix,
             };
-            (prefix_len > 0).then_some(MatchValue::Lpm { value: short, prefix_len })
+            (prefix_len > 0).then_some(MatchValue::Lpm {
+                value: short,
+                prefix_len,
+            })
         }
         MatchKind::Optional => (!open).then_some(MatchValue::Optional(short)),
-        MatchKind::Ternary => {
-            (!open).then(|| MatchValue::Ternary { value: short, mask: canonical(second).to_vec() })
-        }
+        MatchKind::Ternary => (!open).then(|| MatchValue::Ternary {
+            value: short,
+            mask: canonical(second).to_vec(),
+        }),
         MatchKind::Range => {
             let all = value.iter().all(|&byte| byte == 0) && second == ones(field);
-            (!all).then(|| MatchValue::Range { low: short, high: canonical(second).to_vec() })
+            (!all).then(|| MatchValue::Range {
+                low: short,
+                high: canonical(second).to_vec(),
+            })
         }
     }
 }
-

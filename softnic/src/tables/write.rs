@@ -109,22 +109,37 @@ impl Target<'_> {
                     .ok_or_else(|| error(Code::NotFound, format!("there is no table {id:#x}")))?;
                 self.table_entry(table, update.kind, entry)
             }
-            Entity::Register { register: id, index, value } => {
-                let register = Directory::find(&self.directory.registers, *id)
-                    .ok_or_else(|| error(Code::NotFound, format!("there is no register {id:#x}")))?;
+            Entity::Register {
+                register: id,
+                index,
+                value,
+            } => {
+                let register =
+                    Directory::find(&self.directory.registers, *id).ok_or_else(|| {
+                        error(Code::NotFound, format!("there is no register {id:#x}"))
+                    })?;
                 modify_only(update.kind, "registers")?;
                 self.register(register, *index, value)
             }
-            Entity::Counter { counter: id, index, data } => {
+            Entity::Counter {
+                counter: id,
+                index,
+                data,
+            } => {
                 let counter = Directory::find(&self.directory.counters, *id)
                     .ok_or_else(|| error(Code::NotFound, format!("there is no counter {id:#x}")))?;
                 modify_only(update.kind, "counters")?;
                 let size = self.externs.counter(counter).len();
                 let Some(cell) = self.externs.counter_cell(counter, *index) else {
-                    let what = format!("counter {id:#x} has {size} cells, there is no cell {index}");
+                    let what =
+                        format!("counter {id:#x} has {size} cells, there is no cell {index}");
                     return Err(error(Code::InvalidArgument, what));
                 };
-                Ok(Undo::Counter(counter, *index, std::mem::replace(cell, *data)))
+                Ok(Undo::Counter(
+                    counter,
+                    *index,
+                    std::mem::replace(cell, *data),
+                ))
             }
         }
     }
@@ -169,7 +184,10 @@ impl Target<'_> {
             return Err(error(Code::InvalidArgument, what));
         };
         let value = validate::value(value, bits.width).map_err(|problem| {
-            error(Code::InvalidArgument, format!("register cell {index}: value {problem}"))
+            error(
+                Code::InvalidArgument,
+                format!("register cell {index}: value {problem}"),
+            )
         })?;
         let old = cell.to_vec();
         cell.copy_from_slice(&value);
@@ -190,14 +208,20 @@ fn error(code: Code, message: String) -> UpdateError {
 fn modify_only(kind: UpdateKind, what: &str) -> Result<(), UpdateError> {
     match kind {
         UpdateKind::Modify => Ok(()),
-        _ => Err(error(Code::InvalidArgument, format!("{what} can be modified only"))),
+        _ => Err(error(
+            Code::InvalidArgument,
+            format!("{what} can be modified only"),
+        )),
     }
 }
 
 /// Results of a batch that failed at one update and was taken back.
 fn aborted(count: usize, failed: usize, error: UpdateError) -> Vec<Result<(), UpdateError>> {
     let message = format!("not done because update {failed} of the batch failed");
-    let other = UpdateError { code: Code::Aborted, message };
+    let other = UpdateError {
+        code: Code::Aborted,
+        message,
+    };
     let mut results = vec![Err(other); count];
     results[failed] = Err(error);
     results
