@@ -180,6 +180,9 @@ fn keys(nic: &P4RuntimeNic) -> Vec<Case> {
     ]
 }
 
+/// Parameters of an action.
+type Params = Vec<(u32, Vec<u8>)>;
+
 fn actions(nic: &P4RuntimeNic) -> Vec<Case> {
     let attach = |key| entry(nic, "vf_attach", &[18, key], "attach", &[("vni", 7)]);
     let change = |key, change: &dyn Fn(&mut TableEntry)| {
@@ -187,7 +190,7 @@ fn actions(nic: &P4RuntimeNic) -> Vec<Case> {
         change(&mut entry);
         entry
     };
-    let params = |change: &dyn Fn(&mut Vec<(u32, Vec<u8>)>)| {
+    let params = |change: &dyn Fn(&mut Params)| {
         let mut entry = attach(1);
         change(&mut entry.action.as_mut().unwrap().params);
         entry
