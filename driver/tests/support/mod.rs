@@ -121,9 +121,10 @@ impl Store {
         let exists = self.entries.contains_key(key);
         match (kind, exists) {
             (UpdateKind::Insert, true) => Err(refused(Code::AlreadyExists, "is there")),
-            (UpdateKind::Insert, false) if self.entries.len() >= TABLE_SIZE => {
-                Err(refused(Code::ResourceExhausted, "table is full"))
-            }
+            (UpdateKind::Insert, false) if self.entries.len() >= TABLE_SIZE => Err(refused(
+                Code::ResourceExhausted,
+                "the table is full, and this says so in so many words that the results of a long batch do not fit in its buffer",
+            )),
             (UpdateKind::Modify | UpdateKind::Delete, false) => {
                 Err(refused(Code::NotFound, "no such entry"))
             }
