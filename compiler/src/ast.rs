@@ -51,7 +51,7 @@ pub(crate) enum TypeKind {
     Named(Ident, Vec<Type>),
     Stack(Box<Type>, Box<Expr>),
     Tuple(Vec<Type>),
-    List(Box<Type>),
+    List,
     /// `_`
     Any,
 }
@@ -242,14 +242,14 @@ pub(crate) enum DeclKind {
     Const(Constant),
     Typedef(Ident, Type),
     NewType(Ident, Type, Annotations),
-    Enum(Ident, Vec<Ident>, Annotations),
-    SerializableEnum(Ident, Type, Vec<(Ident, Expr)>, Annotations),
+    Enum(Ident, Vec<Ident>),
+    SerializableEnum(Ident, Type, Vec<(Ident, Expr)>),
     Error(Vec<Ident>),
     MatchKind(Vec<Ident>),
     Record(RecordKind, Ident, Vec<Ident>, Vec<FieldDecl>, Annotations),
     Extern(Ident, Vec<Ident>, Vec<Signature>),
     ExternFunction(Signature),
-    Function(Signature, Vec<Stmt>),
+    Function(Signature),
     ParserType(Signature),
     ControlType(Signature),
     PackageType(Signature),
@@ -273,7 +273,6 @@ pub(crate) struct ControlDecl {
     pub(crate) constructor: Vec<Parameter>,
     pub(crate) locals: Vec<Local>,
     pub(crate) body: Vec<Stmt>,
-    pub(crate) body_span: Span,
 }
 
 #[derive(Debug, Clone)]
@@ -283,7 +282,7 @@ pub(crate) enum Local {
     Instance(Instance),
     Action(ActionDecl),
     Table(TableDecl),
-    ValueSet(Ident, Type, Expr),
+    ValueSet(Ident),
 }
 
 #[derive(Debug, Clone)]
@@ -292,8 +291,6 @@ pub(crate) struct Instance {
     pub(crate) ty: Type,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) annotations: Annotations,
-    /// It has a body of its own, `{ … }`.
-    pub(crate) has_body: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -309,13 +306,12 @@ pub(crate) struct State {
     pub(crate) name: Ident,
     pub(crate) body: Vec<Stmt>,
     pub(crate) transition: Option<Transition>,
-    pub(crate) annotations: Annotations,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) enum Transition {
     Direct(Ident),
-    Select(Vec<Expr>, Vec<(Expr, Ident)>, Span),
+    Select(Vec<Expr>, Vec<(Expr, Ident)>),
 }
 
 #[derive(Debug, Clone)]
@@ -330,7 +326,6 @@ pub(crate) struct Property {
     pub(crate) name: Ident,
     pub(crate) constant: bool,
     pub(crate) value: PropertyValue,
-    pub(crate) annotations: Annotations,
 }
 
 #[derive(Debug, Clone)]
@@ -350,6 +345,8 @@ pub(crate) struct KeyElement {
 
 #[derive(Debug, Clone)]
 pub(crate) struct ActionRef {
+    /// With a leading dot.
+    pub(crate) global: bool,
     pub(crate) name: Ident,
     /// `None`: no parentheses.
     pub(crate) arguments: Option<Vec<Argument>>,

@@ -61,8 +61,6 @@ pub(crate) struct TableObject {
 pub(crate) struct ActionObject {
     pub(crate) name: String,
     pub(crate) action: ActionId,
-    /// `None`: declared outside of controls.
-    pub(crate) block: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -198,11 +196,7 @@ impl Elaborator<'_> {
                 let action = self.program.action(*id);
                 let name = control_plane_name(&action.name, &action.annotations);
                 let name = self.full_name(block, &name);
-                self.design.actions.push(ActionObject {
-                    name,
-                    action: *id,
-                    block: Some(block),
-                });
+                self.design.actions.push(ActionObject { name, action: *id });
                 let at = self.design.actions.len() - 1;
                 self.design.blocks[block].actions.insert(*id, at);
             }

@@ -94,7 +94,7 @@ pub(crate) enum Callee {
     /// Extern function, with the types of its arguments.
     Extern(Rc<Function>),
     /// Method of an extern object that is a parameter (`packet`).
-    ParameterMethod(VarId, Rc<ExternType>, Rc<Function>),
+    ParameterMethod(Rc<ExternType>, Rc<Function>),
     /// Method of an extern instance.
     Method(InstanceId, Rc<ExternType>, Rc<Function>),
     /// Method of a header or stack.
@@ -124,7 +124,7 @@ pub(crate) enum StmtKind {
     Call(Call),
     If(Expr, Vec<Stmt>, Vec<Stmt>),
     /// By the action that a table ran.
-    SwitchAction(Call, TableId, Vec<ActionCase>),
+    SwitchAction(TableId, Vec<ActionCase>),
     Return,
     Exit,
 }
@@ -214,7 +214,6 @@ pub(crate) struct Entry {
     pub(crate) keys: Vec<Expr>,
     pub(crate) action: ActionId,
     pub(crate) arguments: Vec<Expr>,
-    pub(crate) priority: Option<u32>,
     pub(crate) span: Span,
 }
 

@@ -46,10 +46,13 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), String> {
     let sources = SourceSet::from_path(&arguments.program, arguments.include.clone());
-    let definitions = arguments.define.iter().map(|text| match text.split_once('=') {
-        Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-        None => (text.clone(), None),
-    });
+    let definitions = arguments
+        .define
+        .iter()
+        .map(|text| match text.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (text.clone(), None),
+        });
     let options = Options {
         definitions: definitions.collect(),
         undefined: arguments.undefine.clone(),
@@ -83,5 +86,6 @@ fn in_format_of(path: &Path, info: &P4Info) -> Result<Vec<u8>, String> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    std::fs::write(path, bytes).map_err(|error| format!("error: cannot write {}: {error}", path.display()))
+    std::fs::write(path, bytes)
+        .map_err(|error| format!("error: cannot write {}: {error}", path.display()))
 }

@@ -98,7 +98,10 @@ impl SourceSet {
         }
         let bytes = std::fs::read(path)?;
         // A program is ASCII outside of comments and strings; anything else is shown as it can.
-        Ok((path.to_owned(), String::from_utf8_lossy(&bytes).into_owned()))
+        Ok((
+            path.to_owned(),
+            String::from_utf8_lossy(&bytes).into_owned(),
+        ))
     }
 }
 
@@ -144,7 +147,10 @@ impl Files {
         let Some(file) = self.get(span.file) else {
             return (1, 1);
         };
-        let line = file.line_starts.partition_point(|&s| s <= span.start).max(1);
+        let line = file
+            .line_starts
+            .partition_point(|&s| s <= span.start)
+            .max(1);
         (line as u32, span.start - file.line_starts[line - 1] + 1)
     }
 

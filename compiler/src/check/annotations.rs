@@ -55,7 +55,11 @@ impl Checker<'_> {
                 _ => true,
             };
             if !good {
-                let wanted = if name == "id" { "a positive number" } else { "a string" };
+                let wanted = if name == "id" {
+                    "a positive number"
+                } else {
+                    "a string"
+                };
                 let message = format!("@{name} needs {wanted} in parentheses");
                 self.error(Code::Annotation, annotation.name.span, message);
             }

@@ -22,7 +22,11 @@ impl Checker<'_> {
                 let message = "an extern object is passed without `in` or `out`";
                 self.error(Code::Type, parameter.name.span, message);
             }
-            if in_action && parameter.direction == Direction::None && !ty.is_bad() && !ty.is_scalar() {
+            if in_action
+                && parameter.direction == Direction::None
+                && !ty.is_bad()
+                && !ty.is_scalar()
+            {
                 let message = format!("the control plane cannot give a value of type {ty}");
                 self.error(Code::Type, parameter.ty.span, message);
             }
@@ -91,7 +95,7 @@ impl Checker<'_> {
                 self.declare(&table.name, Entity::Table(id));
                 Some(Local::Table(id))
             }
-            ast::Local::ValueSet(name, ..) => {
+            ast::Local::ValueSet(name) => {
                 self.unsupported(name.span, "a parser value set");
                 None
             }
@@ -106,7 +110,11 @@ impl Checker<'_> {
         let checked = self.scoped(|checker| {
             let constructor = checker.constructor(&control.constructor);
             let params = checker.params(&signature.parameters, false);
-            let locals = control.locals.iter().filter_map(|l| checker.local(l)).collect();
+            let locals = control
+                .locals
+                .iter()
+                .filter_map(|l| checker.local(l))
+                .collect();
             let body = checker.block(&control.body);
             Control {
                 name: signature.name.name.clone(),
@@ -131,8 +139,15 @@ impl Checker<'_> {
         let checked = self.scoped(|checker| {
             let constructor = checker.constructor(&parser.constructor);
             let params = checker.params(&signature.parameters, false);
-            let locals = parser.locals.iter().filter_map(|l| checker.local(l)).collect();
-            let states = parser.states.iter().map(|s| checker.state(s, &parser.states));
+            let locals = parser
+                .locals
+                .iter()
+                .filter_map(|l| checker.local(l))
+                .collect();
+            let states = parser
+                .states
+                .iter()
+                .map(|s| checker.state(s, &parser.states));
             let states: Vec<State> = states.collect();
             checker.check_states(parser, &states);
             Parser {
@@ -154,7 +169,8 @@ impl Checker<'_> {
             if let Some(first) = states[..at].iter().find(|other| other.name == state.name) {
                 let message = format!("the state `{}` is declared twice", state.name);
                 let error = Diagnostic::error(Code::Duplicate, state.span, message);
-                self.messages.push(error.related(first.span, "first declared here"));
+                self.messages
+                    .push(error.related(first.span, "first declared here"));
             }
             if matches!(&*state.name, "accept" | "reject") {
                 let message = format!("the state `{}` is built in", state.name);
@@ -176,7 +192,7 @@ impl Checker<'_> {
                 Some(ast::Transition::Direct(target)) => {
                     Transition::Direct(checker.target(target, all))
                 }
-                Some(ast::Transition::Select(keys, cases, _)) => checker.select(keys, cases, all),
+                Some(ast::Transition::Select(keys, cases)) => checker.select(keys, cases, all),
             };
             State {
                 name: state.name.name.clone(),
@@ -198,7 +214,8 @@ impl Checker<'_> {
             None => {
                 let message = format!("there is no state `{}`", name.name);
                 let error = Diagnostic::error(Code::UnknownName, name.span, message);
-                self.messages.push(error.label("not a state of this parser"));
+                self.messages
+                    .push(error.label("not a state of this parser"));
                 Target::Reject
             }
         }
@@ -232,7 +249,11 @@ impl Checker<'_> {
     }
 
     /// One set for each key.
-    pub(super) fn sets(&mut self, set: &ast::Expr, types: &[Type]) -> Option<Vec<crate::hir::Expr>> {
+    pub(super) fn sets(
+        &mut self,
+        set: &ast::Expr,
+        types: &[Type],
+    ) -> Option<Vec<crate::hir::Expr>> {
         let items = match &set.kind {
             // One `_` or `default` stands for all.
             ast::ExprKind::Any | ast::ExprKind::Default => vec![set; types.len()],

@@ -7,7 +7,7 @@ use crate::ast::{self, Argument, Direction, Ident};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::hir::{Builtin, Call, Callee, Expr, ExprKind, InstanceId, Object, Param};
 use crate::source::Span;
-use crate::types::{BlockType, ExternType, Function, Parameter, Substitution, Type};
+use crate::types::{ExternType, Function, Parameter, Substitution, Type};
 
 impl Checker<'_> {
     /// A call as an expression.
@@ -39,11 +39,11 @@ impl Checker<'_> {
         arguments: &[Argument],
         span: Span,
     ) -> Option<Expr> {
-        let ast::ExprKind::Name(name, _) = &callee.kind else {
+        let ast::ExprKind::Name(name, global) = &callee.kind else {
             return None;
         };
         let is_type = matches!(
-            self.find(&name.name)?,
+            self.lookup(name, *global)?,
             Entity::Control(_) | Entity::Parser(_) | Entity::Extern(_) | Entity::Block(_)
         );
         if !is_type {
@@ -57,7 +57,6 @@ impl Checker<'_> {
             },
             arguments: arguments.to_vec(),
             annotations: Rc::new([]),
-            has_body: false,
         };
         Some(match self.instance(&instance, span) {
             Some(id) => Expr {
@@ -79,7 +78,10 @@ impl Checker<'_> {
     ) -> Option<(Call, Type)> {
         let types: Vec<Type> = types.iter().map(|ty| self.resolve(ty)).collect();
         match &callee.kind {
-            ast::ExprKind::Name(name, _) => self.call_name(name, &types, arguments, span),
+            ast::ExprKind::Name(name, global) => {
+                let found = self.lookup(name, *global);
+                self.call_name(name, found, &types, arguments, span)
+            }
             ast::ExprKind::Member(base, method) => {
                 self.call_member(base, method, &types, arguments, span)
             }
@@ -93,11 +95,12 @@ impl Checker<'_> {
     fn call_name(
         &mut self,
         name: &Ident,
+        found: Option<Entity>,
         types: &[Type],
         arguments: &[Argument],
         span: Span,
     ) -> Option<(Call, Type)> {
-        match self.find(&name.name).cloned() {
+        match found {
             Some(Entity::Action(action)) => {
                 let parameters = self.program.action(action).params.clone();
                 let signature = self.signature_of(name, &parameters);
@@ -132,8 +135,8 @@ impl Checker<'_> {
         arguments: &[Argument],
         span: Span,
     ) -> Option<(Call, Type)> {
-        if let ast::ExprKind::Name(name, _) = &base.kind {
-            match self.find(&name.name).cloned() {
+        if let ast::ExprKind::Name(name, global) = &base.kind {
+            match self.lookup(name, *global) {
                 Some(Entity::Table(table)) => {
                     if &*method.name != "apply" || !arguments.is_empty() {
                         let message = "a table has one method: `apply()`, without arguments";
@@ -155,11 +158,11 @@ impl Checker<'_> {
             }
         }
         let base = self.expr(base, None);
-        if let (ExprKind::Var(var), Type::Extern(of, args)) = (&base.kind, base.ty.clone()) {
+        if let (ExprKind::Var(_), Type::Extern(of, args)) = (&base.kind, base.ty.clone()) {
             let function = self.method(&of, method, arguments, span)?;
             let function = instantiated(&of, &args, &function);
             let (arguments, result) = self.match_arguments(&function, types, arguments, span)?;
-            let callee = Callee::ParameterMethod(*var, of, function);
+            let callee = Callee::ParameterMethod(of, function);
             return Some((call(callee, arguments, span), result));
         }
         if base.ty.is_bad() {
@@ -308,7 +311,10 @@ impl Checker<'_> {
             .map(|f| f.parameters.len().to_string())
             .collect();
         let (wanted, given) = (counts.join(" or "), arguments.len());
-        let message = format!("`{}` takes {wanted} arguments, {given} are given", name.name);
+        let message = format!(
+            "`{}` takes {wanted} arguments, {given} are given",
+            name.name
+        );
         let mut error = Diagnostic::error(Code::Arguments, span, message);
         for function in overloads {
             error = error.related(function.span, "declared here");
@@ -385,14 +391,15 @@ impl Checker<'_> {
                 parameter.name, value.ty
             );
             let error = Diagnostic::error(Code::Type, value.span, message);
-            self.messages.push(error.related(parameter.span, "the parameter"));
+            self.messages
+                .push(error.related(parameter.span, "the parameter"));
             return Self::bad(value.span);
         }
         value
     }
 
     /// The argument of each parameter.
-    fn argument_order<'a>(
+    pub(super) fn argument_order<'a>(
         &mut self,
         function: &Function,
         arguments: &'a [Argument],
@@ -402,9 +409,13 @@ impl Checker<'_> {
         let mut order: Vec<Option<&Argument>> = vec![None; parameters.len()];
         if arguments.len() > parameters.len() {
             let (wanted, given) = (parameters.len(), arguments.len());
-            let message = format!("`{}` takes {wanted} arguments, {given} are given", function.name);
+            let message = format!(
+                "`{}` takes {wanted} arguments, {given} are given",
+                function.name
+            );
             let error = Diagnostic::error(Code::Arguments, span, message);
-            self.messages.push(error.related(function.span, "declared here"));
+            self.messages
+                .push(error.related(function.span, "declared here"));
             return None;
         }
         for (position, argument) in arguments.iter().enumerate() {
@@ -427,225 +438,18 @@ impl Checker<'_> {
                 }
             }
         }
-        let missing = parameters.iter().zip(&order).find(|(p, a)| a.is_none() && !p.optional);
+        let missing = parameters
+            .iter()
+            .zip(&order)
+            .find(|(p, a)| a.is_none() && !p.optional);
         if let Some((parameter, _)) = missing {
             let message = format!("the argument for `{}` is missing", parameter.name);
             let error = Diagnostic::error(Code::Arguments, span, message);
-            self.messages.push(error.related(parameter.span, "the parameter"));
+            self.messages
+                .push(error.related(parameter.span, "the parameter"));
             return None;
         }
         Some(order)
-    }
-
-    /// Type of an instance, for package arguments.
-    pub(super) fn object_type(&self, id: InstanceId) -> Type {
-        match &self.program.instance(id).object {
-            Object::Extern(of, args) => Type::Extern(of.clone(), args.clone()),
-            // Controls and parsers are compared with package parameters by their parameters.
-            Object::Control(_) | Object::Parser(_) | Object::Package(_) => Type::Void,
-        }
-    }
-
-    /// Declares an object; `None` when its arguments do not fit.
-    pub(super) fn instance(&mut self, instance: &ast::Instance, span: Span) -> Option<InstanceId> {
-        let ast::TypeKind::Named(type_name, _) = &instance.ty.kind else {
-            let message = "only parsers, controls, externs and packages have instances";
-            self.error(Code::WrongKind, instance.ty.span, message);
-            return None;
-        };
-        self.check_annotations(&instance.annotations);
-        let (object, arguments) = match self.find(&type_name.name).cloned() {
-            Some(Entity::Control(control)) => {
-                let constructor = self.program.control(control).constructor.clone();
-                let arguments = self.constructor_arguments(type_name, &constructor, instance, span)?;
-                (Object::Control(control), arguments)
-            }
-            Some(Entity::Parser(parser)) => {
-                let constructor = self.program.parser(parser).constructor.clone();
-                let arguments = self.constructor_arguments(type_name, &constructor, instance, span)?;
-                (Object::Parser(parser), arguments)
-            }
-            Some(Entity::Extern(of)) => self.extern_object(&of, instance, span)?,
-            Some(Entity::Block(of)) => self.package(&of, instance, span)?,
-            Some(other) => {
-                let message = format!("`{}` is {}: it has no instances", type_name.name, other.kind());
-                self.error(Code::WrongKind, type_name.span, message);
-                return None;
-            }
-            None => {
-                self.unknown(type_name, "type");
-                return None;
-            }
-        };
-        self.program.instances.push(crate::hir::Instance {
-            name: instance.name.name.clone(),
-            object,
-            arguments,
-            annotations: instance.annotations.clone(),
-            span: instance.name.span,
-        });
-        Some(InstanceId(self.program.instances.len() as u32 - 1))
-    }
-
-    fn constructor_arguments(
-        &mut self,
-        name: &Ident,
-        constructor: &[crate::hir::VarId],
-        instance: &ast::Instance,
-        span: Span,
-    ) -> Option<Vec<Option<Expr>>> {
-        let params: Vec<Param> = constructor
-            .iter()
-            .map(|var| Param {
-                var: *var,
-                direction: Direction::None,
-                annotations: Rc::new([]),
-            })
-            .collect();
-        let signature = self.signature_of(name, &params);
-        let found = self.match_arguments(&signature, &[], &instance.arguments, span);
-        let (arguments, _) = found?;
-        self.constants_only(&arguments)?;
-        Some(arguments)
-    }
-
-    /// Constructor arguments are known at compile time.
-    fn constants_only(&mut self, arguments: &[Option<Expr>]) -> Option<()> {
-        let known = |expr: &Expr| {
-            matches!(
-                expr.kind,
-                ExprKind::Int(_)
-                    | ExprKind::Bool(_)
-                    | ExprKind::Text(_)
-                    | ExprKind::EnumMember(_)
-                    | ExprKind::ErrorMember(_)
-                    | ExprKind::Object(_)
-                    | ExprKind::Var(_)
-            )
-        };
-        let unknown = arguments.iter().flatten().find(|expr| !known(expr));
-        let Some(unknown) = unknown.map(|expr| expr.span) else {
-            return Some(());
-        };
-        let message = "a constructor argument must be known at compile time";
-        self.error(Code::NotConstant, unknown, message);
-        None
-    }
-
-    fn extern_object(
-        &mut self,
-        of: &Rc<ExternType>,
-        instance: &ast::Instance,
-        span: Span,
-    ) -> Option<(Object, Vec<Option<Expr>>)> {
-        let Type::Extern(_, args) = self.resolve(&instance.ty) else {
-            return None;
-        };
-        let constructors: Vec<_> = of.methods.iter().filter(|m| m.name == of.name).cloned().collect();
-        if constructors.is_empty() {
-            let message = format!("`{}` has no constructor: it is made by the architecture", of.name);
-            self.error(Code::WrongKind, instance.ty.span, message);
-            return None;
-        }
-        let name = Ident {
-            name: of.name.clone(),
-            span: instance.ty.span,
-        };
-        let function = self.overload(&name, &constructors, &instance.arguments, span)?;
-        let function = instantiated(of, &args, &function);
-        let (arguments, _) = self.match_arguments(&function, &[], &instance.arguments, span)?;
-        self.constants_only(&arguments)?;
-        Some((Object::Extern(of.clone(), args), arguments))
-    }
-
-    fn package(
-        &mut self,
-        of: &Rc<BlockType>,
-        instance: &ast::Instance,
-        span: Span,
-    ) -> Option<(Object, Vec<Option<Expr>>)> {
-        if of.kind != crate::types::BlockKind::Package {
-            let message = format!("`{}` is only a type: it has no instances", of.name);
-            self.error(Code::WrongKind, instance.ty.span, message);
-            return None;
-        }
-        let function = Function {
-            name: of.name.clone(),
-            type_parameters: Vec::new(),
-            parameters: of.parameters.clone(),
-            result: Type::Void,
-            span: of.span,
-        };
-        let order = self.argument_order(&function, &instance.arguments, span)?;
-        let mut known = Substitution::default();
-        let mut arguments = Vec::new();
-        for (parameter, argument) in of.parameters.iter().zip(order) {
-            let Some(argument) = argument else {
-                arguments.push(None);
-                continue;
-            };
-            let value = self.expr(&argument.value, None);
-            self.check_block(of, parameter, &value, &mut known)?;
-            arguments.push(Some(value));
-        }
-        Some((Object::Package(of.clone()), arguments))
-    }
-
-    /// Whether a control or parser has the parameters that the package wants.
-    fn check_block(
-        &mut self,
-        package: &BlockType,
-        parameter: &Parameter,
-        value: &Expr,
-        known: &mut Substitution,
-    ) -> Option<()> {
-        if value.ty.is_bad() {
-            return None;
-        }
-        let Type::Block(wanted, args) = &parameter.ty else {
-            return Some(());
-        };
-        let object = match value.kind {
-            ExprKind::Object(id) => Some(&self.program.instance(id).object),
-            _ => None,
-        };
-        let params = match object {
-            Some(Object::Control(control)) => &self.program.control(*control).params,
-            Some(Object::Parser(parser)) => &self.program.parser(*parser).params,
-            _ => {
-                let message = format!("`{}` needs a {}", parameter.name, wanted.name);
-                self.error(Code::Type, value.span, message);
-                return None;
-            }
-        };
-        let given: Vec<(Type, Direction, Span)> = params
-            .iter()
-            .map(|p| {
-                let var = self.program.var(p.var);
-                (var.ty.clone(), p.direction, var.span)
-            })
-            .collect();
-        let formal = Substitution::new(&wanted.type_parameters, args);
-        let mut fits = given.len() == wanted.parameters.len();
-        for (p, (ty, direction, _)) in wanted.parameters.iter().zip(&given) {
-            let pattern = p.ty.substitute(&formal);
-            known.infer(&package.type_parameters, &pattern, ty);
-            fits &= pattern.substitute(known).same(ty) && p.direction == *direction;
-        }
-        if fits {
-            return Some(());
-        }
-        let message = format!(
-            "this does not have the parameters of {}, which `{}` of {} needs",
-            wanted.name, parameter.name, package.name
-        );
-        let error = Diagnostic::error(Code::Type, value.span, message);
-        let error = error.related(wanted.span, "the parameters that are needed");
-        self.messages.push(match given.first() {
-            Some((_, _, span)) => error.related(*span, "the parameters that it has begin here"),
-            None => error,
-        });
-        None
     }
 }
 
@@ -658,7 +462,11 @@ fn call(callee: Callee, arguments: Vec<Option<Expr>>, span: Span) -> Call {
 }
 
 /// A method with the type parameters of its object replaced.
-fn instantiated(of: &ExternType, args: &[Type], function: &Rc<Function>) -> Rc<Function> {
+pub(super) fn instantiated(
+    of: &ExternType,
+    args: &[Type],
+    function: &Rc<Function>,
+) -> Rc<Function> {
     if of.parameters.is_empty() {
         return function.clone();
     }

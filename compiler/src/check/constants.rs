@@ -3,7 +3,6 @@
 use num_bigint::{BigInt, Sign};
 
 use crate::ast::Binary;
-use crate::hir::{Expr, ExprKind};
 use crate::types::Type;
 
 /// Largest shift of a number without width; more has no use and costs memory.
@@ -105,12 +104,4 @@ pub(super) fn comparison<T: PartialOrd>(operator: Binary, a: &T, b: &T) -> Optio
         Binary::Ge => a >= b,
         _ => return None,
     })
-}
-
-/// Number of a constant expression.
-pub(crate) fn number(expr: &Expr) -> Option<&BigInt> {
-    match &expr.kind {
-        ExprKind::Int(value) => Some(value),
-        _ => None,
-    }
 }

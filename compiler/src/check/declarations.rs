@@ -23,8 +23,8 @@ impl Checker<'_> {
                 self.declare(name, Entity::Type(ty));
             }
             DeclKind::NewType(name, ty, annotations) => self.new_type(name, ty, annotations),
-            DeclKind::Enum(name, members, _) => self.enumeration(name, members),
-            DeclKind::SerializableEnum(name, ty, members, _) => {
+            DeclKind::Enum(name, members) => self.enumeration(name, members),
+            DeclKind::SerializableEnum(name, ty, members) => {
                 self.serializable_enum(name, ty, members);
             }
             DeclKind::Error(names) => self.errors(names),
@@ -43,7 +43,7 @@ impl Checker<'_> {
                 self.external(name, parameters, methods);
             }
             DeclKind::ExternFunction(signature) => self.extern_function(signature),
-            DeclKind::Function(signature, _) => {
+            DeclKind::Function(signature) => {
                 self.unsupported(signature.name.span, "a function");
             }
             DeclKind::ParserType(signature) => self.block_type(BlockKind::Parser, signature),
@@ -81,7 +81,8 @@ impl Checker<'_> {
             if let Some(first) = names[..at].iter().find(|other| other.name == name.name) {
                 let message = format!("the {what} `{}` is declared twice", name.name);
                 let error = Diagnostic::error(Code::Duplicate, name.span, message);
-                self.messages.push(error.related(first.span, "first declared here"));
+                self.messages
+                    .push(error.related(first.span, "first declared here"));
             }
         }
     }
@@ -103,7 +104,10 @@ impl Checker<'_> {
             self.error(Code::Type, ty.span, message);
             return self.declare(name, Entity::Type(Type::Bad));
         }
-        self.unique(&members.iter().map(|(n, _)| n).collect::<Vec<_>>(), "member");
+        self.unique(
+            &members.iter().map(|(n, _)| n).collect::<Vec<_>>(),
+            "member",
+        );
         let mut values: Vec<(ast::Name, BigInt)> = Vec::new();
         for (member, value) in members {
             let checked = self.expr(value, Some(&underlying));
@@ -130,7 +134,8 @@ impl Checker<'_> {
             if let Some(first) = self.error_spans.get(&name.name) {
                 let message = format!("the error `{}` is declared twice", name.name);
                 let error = Diagnostic::error(Code::Duplicate, name.span, message);
-                self.messages.push(error.related(*first, "first declared here"));
+                self.messages
+                    .push(error.related(*first, "first declared here"));
                 continue;
             }
             self.error_spans.insert(name.name.clone(), name.span);
@@ -196,7 +201,9 @@ impl Checker<'_> {
             let message = format!("a field cannot be of type {ty} here");
             self.error(Code::Type, field.ty.span, message);
         }
-        if kind == RecordKind::Header && matches!(ty.record(), Some(r) if r.kind == RecordKind::Struct) {
+        if kind == RecordKind::Header
+            && matches!(ty.record(), Some(r) if r.kind == RecordKind::Struct)
+        {
             self.unsupported(field.ty.span, "a structure inside of a header");
         }
     }
@@ -209,7 +216,10 @@ impl Checker<'_> {
         }
         let bits: u32 = record.fields.iter().filter_map(|f| f.ty.width()).sum();
         if !bits.is_multiple_of(8) {
-            let message = format!("the header {} has {bits} bits, not whole bytes", record.name);
+            let message = format!(
+                "the header {} has {bits} bits, not whole bytes",
+                record.name
+            );
             self.error(Code::Target, record.span, message);
         }
         if annotations::find(&record.annotations, "controller_header").is_some() {
@@ -218,7 +228,10 @@ impl Checker<'_> {
     }
 
     fn parameters(&mut self, parameters: &[ast::Parameter]) -> Vec<Parameter> {
-        self.unique(&parameters.iter().map(|p| &p.name).collect::<Vec<_>>(), "parameter");
+        self.unique(
+            &parameters.iter().map(|p| &p.name).collect::<Vec<_>>(),
+            "parameter",
+        );
         let mut checked = Vec::new();
         for parameter in parameters {
             if parameter.default.is_some() {
@@ -305,7 +318,10 @@ impl Checker<'_> {
         if is_package && &*instance.name.name == "main" {
             self.program.main = Some(id);
         } else if !is_package {
-            self.unsupported(instance.name.span, "an instance outside of controls and parsers");
+            self.unsupported(
+                instance.name.span,
+                "an instance outside of controls and parsers",
+            );
         }
         self.declare(&instance.name, Entity::Instance(id));
     }

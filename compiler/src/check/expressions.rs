@@ -26,7 +26,7 @@ impl Checker<'_> {
             }
             ast::ExprKind::Bool(value) => make(ExprKind::Bool(*value), Type::Bool),
             ast::ExprKind::Text(text) => make(ExprKind::Text(text.clone()), Type::Text),
-            ast::ExprKind::Name(name, _) => self.name(name),
+            ast::ExprKind::Name(name, global) => self.name(name, *global),
             ast::ExprKind::Error(name) => self.error_member(name, span),
             ast::ExprKind::Member(base, member) => self.member(base, member, span),
             ast::ExprKind::Index(base, index) => self.index(base, index, span),
@@ -74,9 +74,9 @@ impl Checker<'_> {
         }
     }
 
-    fn name(&mut self, name: &Ident) -> Expr {
+    fn name(&mut self, name: &Ident, global: bool) -> Expr {
         let span = name.span;
-        match self.find(&name.name).cloned() {
+        match self.lookup(name, global) {
             Some(Entity::Var(var)) => Expr {
                 kind: ExprKind::Var(var),
                 ty: self.ty_of(var),
@@ -114,8 +114,8 @@ impl Checker<'_> {
     }
 
     fn member(&mut self, base: &ast::Expr, member: &Ident, span: Span) -> Expr {
-        if let ast::ExprKind::Name(name, _) = &base.kind
-            && let Some(Entity::Type(ty)) = self.find(&name.name).cloned()
+        if let ast::ExprKind::Name(name, global) = &base.kind
+            && let Some(Entity::Type(ty)) = self.lookup(name, *global)
         {
             return self.type_member(&ty, member, span);
         }

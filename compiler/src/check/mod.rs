@@ -9,6 +9,7 @@ mod constants;
 mod conversions;
 mod declarations;
 mod expressions;
+mod instances;
 mod operators;
 mod statements;
 mod tables;
@@ -17,7 +18,9 @@ mod types;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-pub(crate) use annotations::{control_plane_name, number as annotation_number, text as annotation_text};
+pub(crate) use annotations::{
+    control_plane_name, number as annotation_number, text as annotation_text,
+};
 pub(crate) use constants::mask;
 
 use crate::ast::{Decl, Ident, Name};
@@ -127,6 +130,21 @@ impl Checker<'_> {
         found.map(|(entity, _)| entity)
     }
 
+    /// What a name with a leading dot stands for.
+    fn find_global(&self, name: &str) -> Option<&Entity> {
+        let found = self.scopes.first().and_then(|scope| scope.get(name));
+        found.map(|(entity, _)| entity)
+    }
+
+    fn lookup(&self, name: &Ident, global: bool) -> Option<Entity> {
+        let found = if global {
+            self.find_global(&name.name)
+        } else {
+            self.find(&name.name)
+        };
+        found.cloned()
+    }
+
     fn declare(&mut self, name: &Ident, entity: Entity) {
         let Some(scope) = self.scopes.last_mut() else {
             return;
@@ -136,7 +154,9 @@ impl Checker<'_> {
             let message = format!("`{}` is declared twice", name.name);
             let error = Diagnostic::error(Code::Duplicate, name.span, message);
             let error = error.label("declared again here");
-            return self.messages.push(error.related(before, "first declared here"));
+            return self
+                .messages
+                .push(error.related(before, "first declared here"));
         }
         scope.insert(name.name.clone(), (entity, name.span));
     }

@@ -100,10 +100,7 @@ impl Checker<'_> {
         if a.ty.is_bad() || b.ty.is_bad() {
             return Self::bad(span);
         }
-        let ordered = matches!(
-            operator,
-            Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge
-        );
+        let ordered = matches!(operator, Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge);
         let numeric = matches!(a.ty, Type::Bit(_) | Type::Signed(_) | Type::Integer);
         let constant_only = matches!(operator, Binary::Div | Binary::Mod);
         let good = numeric && a.ty.same(&b.ty);
@@ -161,7 +158,11 @@ impl Checker<'_> {
         let b = self.expr(b, None);
         let b = self.coerce(b, &Type::Bool);
         if let (ExprKind::Bool(x), ExprKind::Bool(y)) = (&a.kind, &b.kind) {
-            let truth = if operator == Binary::And { *x && *y } else { *x || *y };
+            let truth = if operator == Binary::And {
+                *x && *y
+            } else {
+                *x || *y
+            };
             return truth_value(truth, span);
         }
         Expr {

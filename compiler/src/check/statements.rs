@@ -3,7 +3,7 @@
 use super::{Checker, Entity};
 use crate::ast::{self, Binary, SwitchCase};
 use crate::diagnostics::{Code, Diagnostic};
-use crate::hir::{ActionCase, Callee, Expr, ExprKind, Stmt, StmtKind};
+use crate::hir::{ActionCase, Expr, ExprKind, Stmt, StmtKind};
 use crate::source::Span;
 use crate::types::Type;
 
@@ -126,12 +126,7 @@ impl Checker<'_> {
         Some(StmtKind::Call(call))
     }
 
-    fn switch(
-        &mut self,
-        value: &ast::Expr,
-        cases: &[SwitchCase],
-        span: Span,
-    ) -> Option<StmtKind> {
+    fn switch(&mut self, value: &ast::Expr, cases: &[SwitchCase], span: Span) -> Option<StmtKind> {
         let checked = self.expr(value, None);
         let Type::ActionRun(table) = checked.ty else {
             if !checked.ty.is_bad() {
@@ -139,10 +134,6 @@ impl Checker<'_> {
             }
             return None;
         };
-        let ExprKind::Call(call) = checked.kind else {
-            return None;
-        };
-        debug_assert!(matches!(call.callee, Callee::Table(_)));
         let mut groups = Vec::new();
         let mut labels = Vec::new();
         for case in cases {
@@ -160,7 +151,7 @@ impl Checker<'_> {
                 body: Vec::new(),
             });
         }
-        Some(StmtKind::SwitchAction(*call, table, groups))
+        Some(StmtKind::SwitchAction(table, groups))
     }
 
     fn action_label(
@@ -168,16 +159,16 @@ impl Checker<'_> {
         label: &ast::Expr,
         table: crate::hir::TableId,
     ) -> Option<Option<crate::hir::ActionId>> {
-        let name = match &label.kind {
+        let (name, global) = match &label.kind {
             ast::ExprKind::Default => return Some(None),
-            ast::ExprKind::Name(name, _) => name,
+            ast::ExprKind::Name(name, global) => (name, *global),
             _ => {
                 let message = "a case of this switch is the name of an action, or `default`";
                 self.error(Code::WrongKind, label.span, message);
                 return None;
             }
         };
-        let found = self.find(&name.name).cloned();
+        let found = self.lookup(name, global);
         let table = self.program.table(table);
         if let Some(Entity::Action(action)) = found
             && table.actions.iter().any(|a| a.action == action)

@@ -49,7 +49,8 @@ impl Checker<'_> {
             if let Some(first) = before.iter().find(|p| p.name.name == property.name.name) {
                 let message = format!("the property `{}` is given twice", property.name.name);
                 let error = Diagnostic::error(Code::Duplicate, property.name.span, message);
-                self.messages.push(error.related(first.name.span, "first given here"));
+                self.messages
+                    .push(error.related(first.name.span, "first given here"));
             }
         }
     }
@@ -78,12 +79,10 @@ impl Checker<'_> {
             (PropertyValue::Expr(value), "meters") => {
                 table.meters = self.resource(value, "direct_meter");
             }
-            (PropertyValue::Expr(value), "support_timeout") => {
-                match self.expr(value, None).kind {
-                    ExprKind::Bool(given) => table.support_timeout = given,
-                    _ => self.error(Code::Table, value.span, "true or false is expected here"),
-                }
-            }
+            (PropertyValue::Expr(value), "support_timeout") => match self.expr(value, None).kind {
+                ExprKind::Bool(given) => table.support_timeout = given,
+                _ => self.error(Code::Table, value.span, "true or false is expected here"),
+            },
             (PropertyValue::Expr(value), "implementation") => {
                 self.unsupported(value.span, "an action profile or selector");
             }
@@ -141,8 +140,8 @@ impl Checker<'_> {
         })
     }
 
-    fn find_action(&mut self, name: &ast::Ident) -> Option<ActionId> {
-        match self.find(&name.name).cloned() {
+    fn find_action(&mut self, name: &ast::Ident, global: bool) -> Option<ActionId> {
+        match self.lookup(name, global) {
             Some(Entity::Action(action)) => Some(action),
             Some(other) => {
                 let message = format!("`{}` is {}, not an action", name.name, other.kind());
@@ -158,9 +157,11 @@ impl Checker<'_> {
 
     fn table_action(&mut self, action: &ActionRef) -> Option<TableAction> {
         self.check_annotations(&action.annotations);
-        let id = self.find_action(&action.name)?;
+        let id = self.find_action(&action.name, action.global)?;
         let directed = self.program.action(id).params.iter();
-        let directed = directed.filter(|p| p.direction != ast::Direction::None).count();
+        let directed = directed
+            .filter(|p| p.direction != ast::Direction::None)
+            .count();
         let given = action.arguments.as_ref().map_or(0, Vec::len);
         if directed > 0 {
             let what = "an action with `in` or `out` parameters in a table";
@@ -198,7 +199,9 @@ impl Checker<'_> {
         };
         let (arguments, _) = self.match_arguments(&plain, &[], arguments, span)?;
         let arguments: Vec<Expr> = arguments.into_iter().flatten().collect();
-        let unknown = arguments.iter().find(|a| !super::statements::is_constant(a));
+        let unknown = arguments
+            .iter()
+            .find(|a| !super::statements::is_constant(a));
         if let Some(unknown) = unknown {
             let message = "this argument must be known at compile time";
             self.error(Code::NotConstant, unknown.span, message);
@@ -213,15 +216,16 @@ impl Checker<'_> {
         constant: bool,
         table: &Table,
     ) -> Option<DefaultAction> {
-        let (name, arguments) = match &value.kind {
-            ast::ExprKind::Name(name, _) => (name, &[][..]),
-            ast::ExprKind::Call(callee, types, arguments) if types.is_empty() => match &callee.kind {
-                ast::ExprKind::Name(name, _) => (name, &arguments[..]),
+        let (name, global, arguments) = match &value.kind {
+            ast::ExprKind::Name(name, global) => (name, *global, &[][..]),
+            ast::ExprKind::Call(callee, types, arguments) if types.is_empty() => match &callee.kind
+            {
+                ast::ExprKind::Name(name, global) => (name, *global, &arguments[..]),
                 _ => return self.no_action(value.span),
             },
             _ => return self.no_action(value.span),
         };
-        let action = self.find_action(name)?;
+        let action = self.find_action(name, global)?;
         self.check_listed(action, name, table, false)?;
         let arguments = self.action_arguments(action, name, arguments, value.span)?;
         Some(DefaultAction {
@@ -247,7 +251,10 @@ impl Checker<'_> {
             a.annotations.iter().any(|x| &*x.name.name == annotation)
         };
         let Some(listed) = table.actions.iter().find(|a| a.action == action) else {
-            let message = format!("`{}` is not among the actions of `{}`", name.name, table.name);
+            let message = format!(
+                "`{}` is not among the actions of `{}`",
+                name.name, table.name
+            );
             let error = Diagnostic::error(Code::Table, name.span, message);
             self.messages.push(error.related(table.span, "the table"));
             return None;
@@ -276,7 +283,7 @@ impl Checker<'_> {
             }
             let keys = self.sets(&entry.keys, &types);
             let name = &entry.action.name;
-            let Some(action) = self.find_action(name) else {
+            let Some(action) = self.find_action(name, entry.action.global) else {
                 continue;
             };
             let listed = self.check_listed(action, name, table, true);
@@ -289,7 +296,6 @@ impl Checker<'_> {
                 keys,
                 action,
                 arguments,
-                priority: None,
                 span: entry.span,
             });
         }

@@ -31,7 +31,7 @@ impl Checker<'_> {
             TypeKind::Tuple(items) => {
                 Type::Tuple(items.iter().map(|item| self.resolve(item)).collect())
             }
-            TypeKind::List(_) => {
+            TypeKind::List => {
                 self.unsupported(ty.span, "the type `list`");
                 Type::Bad
             }

@@ -165,12 +165,13 @@ impl Lowerer<'_> {
             | ExprKind::EnumMember(_)
             | ExprKind::ErrorMember(_) => return Some(Slot::Constant(Rc::new(value.clone()))),
             // Parameters of the outer action never change.
-            ExprKind::Var(outer) => match self.slots.get(outer) {
-                Some(slot @ (Slot::Constant(_) | Slot::RuntimeData(_))) => {
+            ExprKind::Var(outer) => {
+                if let Some(slot @ (Slot::Constant(_) | Slot::RuntimeData(_))) =
+                    self.slots.get(outer)
+                {
                     return Some(slot.clone());
                 }
-                _ => {}
-            },
+            }
             _ => {}
         }
         let place = self.parameter_place(var);

@@ -41,7 +41,11 @@ impl Lowerer<'_> {
         };
         let payload = function.name.ends_with("_with_payload");
         let plain = function.name.trim_end_matches("_with_payload");
-        let wanted = if update { "update_checksum" } else { "verify_checksum" };
+        let wanted = if update {
+            "update_checksum"
+        } else {
+            "verify_checksum"
+        };
         if plain != wanted {
             let message = format!("`{}` is not possible in this control", function.name);
             return self.error(MessageCode::Target, call.span, message);

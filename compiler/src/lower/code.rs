@@ -309,7 +309,7 @@ impl Lowerer<'_> {
             Callee::Method(instance, of, method) => {
                 self.extern_method(*instance, of, method, call, code);
             }
-            Callee::ParameterMethod(_, of, method) => {
+            Callee::ParameterMethod(of, method) => {
                 let message = format!("`{}` of {} is not possible here", method.name, of.name);
                 self.error(MessageCode::Target, call.span, message);
             }

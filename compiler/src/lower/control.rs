@@ -8,7 +8,9 @@ use super::storage::{Place, Slot};
 use crate::ast::{Binary, Direction};
 use crate::diagnostics::Code as MessageCode;
 use crate::elaborate::BlockOf;
-use crate::hir::{ActionId, Call, Callee, Expr, ExprKind, InstanceId, Local, Param, Stmt, StmtKind, TableId};
+use crate::hir::{
+    ActionId, Call, Callee, Expr, ExprKind, InstanceId, Local, Param, Stmt, StmtKind, TableId,
+};
 use crate::source::Span;
 
 /// A node of the graph, or the end.
@@ -47,11 +49,9 @@ pub(super) enum Ways {
 
 impl Lowerer<'_> {
     pub(super) fn pipeline(&mut self, block: usize, name: &str) {
-        let (tables, conditionals) = self
-            .out
-            .pipelines
-            .iter()
-            .fold((0, 0), |(t, c), p| (t + p.tables.len(), c + p.conditionals.len()));
+        let (tables, conditionals) = self.out.pipelines.iter().fold((0, 0), |(t, c), p| {
+            (t + p.tables.len(), c + p.conditionals.len())
+        });
         self.nodes.clear();
         self.table_nodes.clear();
         let first = self.control_body(block, None);
@@ -147,7 +147,7 @@ impl Lowerer<'_> {
                     self.declare_all(yes);
                     self.declare_all(no);
                 }
-                StmtKind::SwitchAction(_, _, cases) => {
+                StmtKind::SwitchAction(_, cases) => {
                     cases.iter().for_each(|case| self.declare_all(&case.body));
                 }
                 _ => {}
@@ -159,7 +159,11 @@ impl Lowerer<'_> {
     fn sequence(&mut self, body: &[Stmt], mut next: Next, leave: Next) -> Next {
         let mut end = body.len();
         while end > 0 {
-            let simple = body[..end].iter().rev().take_while(|s| is_simple(s)).count();
+            let simple = body[..end]
+                .iter()
+                .rev()
+                .take_while(|s| is_simple(s))
+                .count();
             if simple > 0 {
                 next = self.steps_node(&body[end - simple..end], next);
                 end -= simple;
@@ -238,7 +242,7 @@ impl Lowerer<'_> {
                 Callee::Apply(instance) => self.apply_control(instance, call, next),
                 _ => self.steps_node(std::slice::from_ref(statement), next),
             },
-            StmtKind::SwitchAction(_, table, cases) => {
+            StmtKind::SwitchAction(table, cases) => {
                 let mut ways = Vec::new();
                 let mut rest = next;
                 for case in cases {
@@ -344,10 +348,10 @@ impl Lowerer<'_> {
             let first = applied.span;
             let name = self.program.table(table).name.clone();
             let message = format!("the table `{name}` is applied twice, with different ways on");
-            let error =
-                crate::diagnostics::Diagnostic::error(MessageCode::Target, span, message);
+            let error = crate::diagnostics::Diagnostic::error(MessageCode::Target, span, message);
             let error = error.related(first, "also applied here");
-            self.messages.push(error.note("bmv2 has one node for each table"));
+            self.messages
+                .push(error.note("bmv2 has one node for each table"));
             return None;
         }
         let entry = self.table_node(object, &ways)?;
@@ -417,7 +421,10 @@ impl Lowerer<'_> {
     ) -> Slot {
         let constant = matches!(
             value.kind,
-            ExprKind::Int(_) | ExprKind::Bool(_) | ExprKind::EnumMember(_) | ExprKind::ErrorMember(_)
+            ExprKind::Int(_)
+                | ExprKind::Bool(_)
+                | ExprKind::EnumMember(_)
+                | ExprKind::ErrorMember(_)
         );
         if constant {
             return Slot::Constant(std::rc::Rc::new(value.clone()));
@@ -430,7 +437,11 @@ impl Lowerer<'_> {
             return Slot::Place(place);
         }
         let declared = self.program.var(param.var).clone();
-        let place = self.allocate(&declared.ty, &format!("tmp.{}", declared.name), declared.span);
+        let place = self.allocate(
+            &declared.ty,
+            &format!("tmp.{}", declared.name),
+            declared.span,
+        );
         if param.direction == Direction::Out {
             if let Place::Header(name, _) = &*place {
                 let header = bmv2::Value::Header(name.clone());
@@ -465,16 +476,20 @@ fn shares(params: &[Param], arguments: &[Option<Expr>], at: usize) -> bool {
     let Some(own) = arguments[at].as_ref().and_then(Lowerer::path) else {
         return true;
     };
-    params.iter().zip(arguments).enumerate().any(|(other, (param, value))| {
-        if other == at || !(writes(param) || writes(&params[at])) {
-            return false;
-        }
-        let mut meets = false;
-        if let Some(value) = value {
-            overlaps(value, &own, &mut meets);
-        }
-        meets
-    })
+    params
+        .iter()
+        .zip(arguments)
+        .enumerate()
+        .any(|(other, (param, value))| {
+            if other == at || !(writes(param) || writes(&params[at])) {
+                return false;
+            }
+            let mut meets = false;
+            if let Some(value) = value {
+                overlaps(value, &own, &mut meets);
+            }
+            meets
+        })
 }
 
 fn overlaps(expr: &Expr, own: &(crate::hir::VarId, Vec<usize>), meets: &mut bool) {
@@ -516,7 +531,9 @@ fn joined(
     match after {
         After::Hit(hit, miss) => {
             table.next_tables.insert("__HIT__".to_owned(), name_of(hit));
-            table.next_tables.insert("__MISS__".to_owned(), name_of(miss));
+            table
+                .next_tables
+                .insert("__MISS__".to_owned(), name_of(miss));
         }
         After::Action(ways, rest) => {
             for (action, next) in ways {

@@ -41,7 +41,7 @@ impl Lowerer<'_> {
                     continue;
                 }
             };
-            let is_emit = matches!(&call.callee, Callee::ParameterMethod(_, of, method)
+            let is_emit = matches!(&call.callee, Callee::ParameterMethod(of, method)
                 if &*of.name == "packet_out" && &*method.name == "emit");
             let Some(Some(data)) = call.arguments.first().filter(|_| is_emit) else {
                 self.unsupported(statement.span, "this statement in a deparser");

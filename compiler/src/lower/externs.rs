@@ -7,7 +7,7 @@ use flownic_pipeline::bmv2::{self, Value};
 use super::Lowerer;
 use super::code::Code;
 use super::storage::{FieldPlace, Place};
-use super::values::{argument, operand};
+use super::values::argument;
 use crate::diagnostics::Code as MessageCode;
 use crate::hir::{Call, Expr, ExprKind, InstanceId};
 use crate::types::{ExternType, Function, Type};
@@ -109,16 +109,15 @@ impl Lowerer<'_> {
         if let Some(field) = self.out_field(target) {
             return make(self, &field, code);
         }
-        let ExprKind::Slice(base, ..) = &target.kind else {
+        if !matches!(target.kind, ExprKind::Slice(..)) {
             return self.unsupported(target.span, "this argument");
-        };
+        }
         let temporary = self.temporary(&target.ty, target.span);
         let Place::Field(field) = &*temporary else {
             return;
         };
         make(self, field, code);
-        // `target` is a slice: its other bits stay.
-        let _ = base;
+        // The other bits stay.
         self.assign_field(target, field, code);
     }
 
@@ -176,7 +175,12 @@ impl Lowerer<'_> {
         }
     }
 
-    pub(super) fn extern_function(&mut self, function: &Rc<Function>, call: &Call, code: &mut Code) {
+    pub(super) fn extern_function(
+        &mut self,
+        function: &Rc<Function>,
+        call: &Call,
+        code: &mut Code,
+    ) {
         match &*function.name {
             "mark_to_drop" => {
                 let header = Value::Header("standard_metadata".to_owned());
@@ -325,10 +329,5 @@ impl Lowerer<'_> {
             _ => self.unsupported(data.span, "this value as part of a checksum"),
         }
         input
-    }
-
-    /// The field as an operand.
-    pub(super) fn field_operand(field: &FieldPlace) -> Value {
-        operand(field.value())
     }
 }

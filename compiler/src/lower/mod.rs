@@ -23,7 +23,6 @@ use crate::diagnostics::{Code, Diagnostics};
 use crate::elaborate::{BlockOf, Design};
 use crate::hir::{ActionId, Param, Program, VarId};
 use crate::source::Span;
-use crate::types::Type;
 pub(crate) use actions::children;
 use storage::{Place, Slot};
 
@@ -186,11 +185,8 @@ impl Lowerer<'_> {
     fn enter(&mut self, block: usize) {
         self.block = block;
         for (var, value) in &self.design.blocks[block].constants {
-            self.slots.insert(*var, Slot::Constant(Rc::new(value.clone())));
+            self.slots
+                .insert(*var, Slot::Constant(Rc::new(value.clone())));
         }
-    }
-
-    fn ty(&self, var: VarId) -> &Type {
-        &self.program.var(var).ty
     }
 }

@@ -59,10 +59,15 @@ impl Lowerer<'_> {
                 transition_key,
             });
         }
-        if first.iter().any(|s| matches!(s.kind, StmtKind::Declare(_, Some(_))))
+        if first
+            .iter()
+            .any(|s| matches!(s.kind, StmtKind::Declare(_, Some(_))))
             && leads_to_start(&parser.states)
         {
-            self.unsupported(parser.span, "a parser with initial values that returns to `start`");
+            self.unsupported(
+                parser.span,
+                "a parser with initial values that returns to `start`",
+            );
         }
         self.out.parsers.push(Parser {
             name: "parser".to_owned(),
@@ -131,7 +136,7 @@ impl Lowerer<'_> {
 
     fn parser_call(&mut self, call: &Call, statement: &Stmt, ops: &mut Vec<ParserOp>) {
         match &call.callee {
-            Callee::ParameterMethod(_, of, method) if &*of.name == "packet_in" => {
+            Callee::ParameterMethod(of, method) if &*of.name == "packet_in" => {
                 match &*method.name {
                     "extract" => self.extract(call, ops),
                     "advance" => {
@@ -184,7 +189,10 @@ impl Lowerer<'_> {
             return self.unsupported(target.span, "an extract to this");
         };
         let regular = ParserParameter::Value(Value::Regular(name.clone()));
-        let varying = record.fields.iter().any(|f| matches!(f.ty.base(), Type::Varbit(_)));
+        let varying = record
+            .fields
+            .iter()
+            .any(|f| matches!(f.ty.base(), Type::Varbit(_)));
         match (call.arguments.get(1), varying) {
             (None, false) => ops.push(op("extract", [regular])),
             (Some(Some(bits)), true) => {
@@ -227,11 +235,17 @@ impl Lowerer<'_> {
             }
             hir::Transition::Select { keys, cases } => (keys, cases),
         };
-        let values: Vec<Value> = keys.iter().map(|key| self.transition_key(key, ops)).collect();
+        let values: Vec<Value> = keys
+            .iter()
+            .map(|key| self.transition_key(key, ops))
+            .collect();
         let mut transitions = Vec::new();
         for (sets, target, _) in cases {
             let next = Self::target(*target, states);
-            if sets.iter().all(|set| matches!(set.kind, ExprKind::Anything)) {
+            if sets
+                .iter()
+                .all(|set| matches!(set.kind, ExprKind::Anything))
+            {
                 transitions.push(default(next));
                 break;
             }
@@ -272,7 +286,11 @@ impl Lowerer<'_> {
             let all = crate::check::mask(width);
             let choices = self.choices(set, width);
             if found.len() * choices.len() > MOST {
-                self.error(MessageCode::Limit, set.span, "the case stands for too many values");
+                self.error(
+                    MessageCode::Limit,
+                    set.span,
+                    "the case stands for too many values",
+                );
                 return Vec::new();
             }
             let mut next = Vec::new();
@@ -299,12 +317,10 @@ impl Lowerer<'_> {
         let zero = BigInt::ZERO;
         match &set.kind {
             ExprKind::Anything => vec![(zero.clone(), zero)],
-            ExprKind::Mask(value, mask) => {
-                match (self.constant(value), self.constant(mask)) {
-                    (Some(value), Some(mask)) => vec![(value & &all, mask & &all)],
-                    _ => Vec::new(),
-                }
-            }
+            ExprKind::Mask(value, mask) => match (self.constant(value), self.constant(mask)) {
+                (Some(value), Some(mask)) => vec![(value & &all, mask & &all)],
+                _ => Vec::new(),
+            },
             ExprKind::Range(low, high) => match (self.constant(low), self.constant(high)) {
                 (Some(low), Some(high)) => prefixes(low, &high, width),
                 _ => Vec::new(),
@@ -323,7 +339,10 @@ fn prefixes(mut low: BigInt, high: &BigInt, width: u32) -> Vec<(BigInt, BigInt)>
     let mut found = Vec::new();
     while low <= *high && low >= BigInt::ZERO {
         // The largest block that begins at `low` and ends at or before `high`.
-        let mut bits = low.trailing_zeros().unwrap_or(u64::from(width)).min(u64::from(width));
+        let mut bits = low
+            .trailing_zeros()
+            .unwrap_or(u64::from(width))
+            .min(u64::from(width));
         while bits > 0 && &low + (BigInt::from(1) << bits) - 1 > *high {
             bits -= 1;
         }
@@ -336,10 +355,13 @@ fn prefixes(mut low: BigInt, high: &BigInt, width: u32) -> Vec<(BigInt, BigInt)>
 
 fn leads_to_start(states: &[hir::State]) -> bool {
     let start = states.iter().position(|state| &*state.name == "start");
-    let is_start = |target: &Target| matches!((target, start), (Target::State(at), Some(s)) if *at == s);
+    let is_start =
+        |target: &Target| matches!((target, start), (Target::State(at), Some(s)) if *at == s);
     states.iter().any(|state| match &state.transition {
         hir::Transition::Direct(target) => is_start(target),
-        hir::Transition::Select { cases, .. } => cases.iter().any(|(_, target, _)| is_start(target)),
+        hir::Transition::Select { cases, .. } => {
+            cases.iter().any(|(_, target, _)| is_start(target))
+        }
     })
 }
 

@@ -7,7 +7,6 @@ use super::code::Code;
 use super::control::{After, Next, Node, Ways};
 use super::numbers::padded;
 use super::storage::Place;
-use crate::check::control_plane_name;
 use crate::diagnostics::Code as MessageCode;
 use crate::elaborate::TableObject;
 use crate::hir::{ActionId, Builtin, Callee, Expr, ExprKind, Key, Table};
@@ -59,7 +58,10 @@ impl Lowerer<'_> {
                     let found = special.iter().find(|(action, _)| action == id);
                     found.map_or(*rest, |(_, next)| *next)
                 };
-                let ways = actions.into_iter().zip(&ids).map(|(name, id)| (name, to(id)));
+                let ways = actions
+                    .into_iter()
+                    .zip(&ids)
+                    .map(|(name, id)| (name, to(id)));
                 After::Action(ways.collect(), *rest)
             }
         };
@@ -86,13 +88,11 @@ impl Lowerer<'_> {
         };
         if key.name.is_none() {
             let message = "this key needs a name for the control plane";
-            let error = crate::diagnostics::Diagnostic::error(
-                MessageCode::Table,
-                key.value.span,
-                message,
-            );
+            let error =
+                crate::diagnostics::Diagnostic::error(MessageCode::Table, key.value.span, message);
             let note = "write `@name(\"…\")` after the match kind";
-            self.messages.push(error.note(note).related(table.span, "in this table"));
+            self.messages
+                .push(error.note(note).related(table.span, "in this table"));
         }
         bmv2::KeyField {
             match_type,
@@ -212,7 +212,12 @@ impl Lowerer<'_> {
         let Some(object) = self.design.extern_of(self.block, instance) else {
             return false;
         };
-        if self.out.counter_arrays.iter().any(|array| array.name == object.name) {
+        if self
+            .out
+            .counter_arrays
+            .iter()
+            .any(|array| array.name == object.name)
+        {
             let message = format!("the counter `{}` is used by two tables", object.name);
             self.error(MessageCode::Target, table.span, message);
         }
@@ -225,11 +230,5 @@ impl Lowerer<'_> {
             binding: Some(name.to_owned()),
         });
         true
-    }
-
-    /// Name of an action for the control plane, without its block.
-    pub(super) fn plain_action_name(&self, action: ActionId) -> String {
-        let action = self.program.action(action);
-        control_plane_name(&action.name, &action.annotations).to_string()
     }
 }

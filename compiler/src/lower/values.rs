@@ -138,7 +138,7 @@ impl Lowerer<'_> {
                     number(0)
                 }
             },
-            Callee::ParameterMethod(_, of, method)
+            Callee::ParameterMethod(of, method)
                 if &*of.name == "packet_in" && &*method.name == "lookahead" =>
             {
                 match expr.ty.width() {
@@ -149,7 +149,7 @@ impl Lowerer<'_> {
                     }
                 }
             }
-            Callee::ParameterMethod(_, of, method) if &*of.name == "packet_in" => {
+            Callee::ParameterMethod(of, method) if &*of.name == "packet_in" => {
                 let message = format!("bmv2 has no `{}` of a packet", method.name);
                 self.error(Code::Target, expr.span, message);
                 number(0)
@@ -193,11 +193,19 @@ impl Lowerer<'_> {
         let value = Value::binary(name, left, right);
         match op {
             Binary::AddSat | Binary::SubSat => {
-                let cast = if ty.is_signed() { "sat_cast" } else { "usat_cast" };
+                let cast = if ty.is_signed() {
+                    "sat_cast"
+                } else {
+                    "usat_cast"
+                };
                 Value::binary(cast, value, number(ty.width().unwrap_or(0)))
             }
             // These never leave the width of their operands.
-            Binary::Div | Binary::Mod | Binary::Shr | Binary::BitAnd | Binary::BitOr
+            Binary::Div
+            | Binary::Mod
+            | Binary::Shr
+            | Binary::BitAnd
+            | Binary::BitOr
             | Binary::BitXor
                 if !ty.is_signed() =>
             {

@@ -49,7 +49,9 @@ impl Ids {
         let id = match wanted {
             None => 0,
             Some(id) if id >> 24 != 0 && id & 0xff00_0000 != top => {
-                return Err(format!("the top byte of @id {id:#x} is not that of its kind"));
+                return Err(format!(
+                    "the top byte of @id {id:#x} is not that of its kind"
+                ));
             }
             Some(id) => id | top,
         };

@@ -82,7 +82,7 @@ impl Used {
                     self.body(program, yes);
                     self.body(program, no);
                 }
-                StmtKind::SwitchAction(_, table, cases) => {
+                StmtKind::SwitchAction(table, cases) => {
                     self.table(program, *table);
                     cases.iter().for_each(|case| self.body(program, &case.body));
                 }
@@ -157,13 +157,23 @@ impl Builder<'_> {
         for object in &design.actions {
             let declared = program.action(object.action);
             if self.used.actions.contains(&object.action) {
-                self.symbol(Prefix::Action, &object.name, &declared.annotations, declared.span);
+                self.symbol(
+                    Prefix::Action,
+                    &object.name,
+                    &declared.annotations,
+                    declared.span,
+                );
             }
         }
         for object in &design.tables {
             let declared = program.table(object.table);
             if self.used.tables.contains(&object.table) {
-                self.symbol(Prefix::Table, &object.name, &declared.annotations, declared.span);
+                self.symbol(
+                    Prefix::Table,
+                    &object.name,
+                    &declared.annotations,
+                    declared.span,
+                );
             }
         }
         for object in &design.externs {
@@ -236,7 +246,9 @@ impl Builder<'_> {
 
     fn package(&self) -> out::PkgInfo {
         let main = self.program.main.map(|main| self.program.instance(main));
-        let annotations = main.map(|main| main.annotations.clone()).unwrap_or_else(|| [].into());
+        let annotations = main
+            .map(|main| main.annotations.clone())
+            .unwrap_or_else(|| [].into());
         let mut info = out::PkgInfo {
             arch: "v1model".to_owned(),
             doc: text::documentation(&annotations),
@@ -267,7 +279,11 @@ impl Builder<'_> {
         let in_table = self.used.in_tables.contains(&id);
         let given = |param: &&Param| in_table && param.direction == Direction::None;
         let params: Vec<&Param> = action.params.iter().filter(given).collect();
-        let ids = ids::fields(params.iter().map(|p| annotation_number(&p.annotations, "id")));
+        let ids = ids::fields(
+            params
+                .iter()
+                .map(|p| annotation_number(&p.annotations, "id")),
+        );
         let mut made = Vec::new();
         for (param, id) in params.into_iter().zip(ids) {
             let var = self.program.var(param.var).clone();
@@ -351,7 +367,9 @@ impl Builder<'_> {
             initial_default_action,
             implementation_id: 0,
             direct_resource_ids,
-            size: table.size.map_or(1024, |size| i64::try_from(size).unwrap_or(i64::MAX)),
+            size: table
+                .size
+                .map_or(1024, |size| i64::try_from(size).unwrap_or(i64::MAX)),
             idle_timeout_behavior: if table.support_timeout {
                 out::IdleTimeoutBehavior::NotifyControl
             } else {
@@ -364,7 +382,11 @@ impl Builder<'_> {
 
     fn arguments(&self, action: ActionId, arguments: &[Expr]) -> Vec<out::Argument> {
         let params = &self.program.action(action).params;
-        let ids = ids::fields(params.iter().map(|p| annotation_number(&p.annotations, "id")));
+        let ids = ids::fields(
+            params
+                .iter()
+                .map(|p| annotation_number(&p.annotations, "id")),
+        );
         let pairs = ids.into_iter().zip(arguments);
         let made = pairs.map(|(param_id, argument)| out::Argument {
             param_id,
@@ -388,7 +410,11 @@ impl Builder<'_> {
             let type_name = self.type_name(&key.value.ty);
             fields.push(out::MatchField {
                 id,
-                name: key.name.as_ref().map(ToString::to_string).unwrap_or_default(),
+                name: key
+                    .name
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
                 annotations: text::kept(&key.annotations),
                 bitwidth: self.field_width(&key.value.ty),
                 other_match_type: standard.is_none().then(|| key.kind.to_string()),
@@ -459,7 +485,9 @@ impl Builder<'_> {
     fn table_of(&self, object: &ExternObject) -> u32 {
         let owner = self.design.tables.iter().find(|table| {
             let declared = self.program.table(table.table);
-            let same_block = self.design.blocks[table.block].externs.contains_key(&object.instance)
+            let same_block = self.design.blocks[table.block]
+                .externs
+                .contains_key(&object.instance)
                 && self
                     .design
                     .extern_of(table.block, object.instance)
@@ -487,7 +515,8 @@ impl Builder<'_> {
                 structured_annotations: Vec::new(),
             });
         }
-        let mut preamble = self.preamble(Prefix::ControllerHeader, &header.name, &header.annotations);
+        let mut preamble =
+            self.preamble(Prefix::ControllerHeader, &header.name, &header.annotations);
         preamble.name.clone_from(&name);
         preamble.alias = name;
         self.info

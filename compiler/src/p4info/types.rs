@@ -43,13 +43,14 @@ impl Builder<'_> {
             Type::SerializableEnum(of) => {
                 let name = of.name.to_string();
                 let width = of.underlying.width().unwrap_or(0);
-                let members = of.members.iter().map(|(name, value)| {
-                    out::SerializableEnumMember {
+                let members = of
+                    .members
+                    .iter()
+                    .map(|(name, value)| out::SerializableEnumMember {
                         name: name.to_string(),
                         value: big_endian(value, width),
                         annotations: Vec::new(),
-                    }
-                });
+                    });
                 let made = out::SerializableEnumSpec {
                     underlying_type: bits(width),
                     members: members.collect(),

@@ -37,7 +37,7 @@ impl Parser<'_> {
             "type" if Self::is_name(self.peek(1)) || Self::is_base_type(self.peek(1)) => {
                 self.new_type(annotations)?
             }
-            "enum" => self.enumeration(annotations)?,
+            "enum" => self.enumeration()?,
             "error" if self.peek(1).is("{") => {
                 self.advance();
                 DeclKind::Error(self.names()?)
@@ -96,11 +96,11 @@ impl Parser<'_> {
         Ok(DeclKind::NewType(name, ty, annotations))
     }
 
-    fn enumeration(&mut self, annotations: Annotations) -> Parsed<DeclKind> {
+    fn enumeration(&mut self) -> Parsed<DeclKind> {
         self.expect("enum")?;
         if self.at_name() && self.peek(1).is("{") {
             let name = self.type_name()?;
-            return Ok(DeclKind::Enum(name, self.names()?, annotations));
+            return Ok(DeclKind::Enum(name, self.names()?));
         }
         let underlying = self.ty()?;
         let name = self.type_name()?;
@@ -111,12 +111,7 @@ impl Parser<'_> {
             parser.expect("=")?;
             Ok((name, parser.expr()?))
         })?;
-        Ok(DeclKind::SerializableEnum(
-            name,
-            underlying,
-            members,
-            annotations,
-        ))
+        Ok(DeclKind::SerializableEnum(name, underlying, members))
     }
 
     fn record(&mut self, kind: RecordKind, annotations: Annotations) -> Parsed<DeclKind> {
@@ -136,7 +131,13 @@ impl Parser<'_> {
                 annotations,
             });
         }
-        Ok(DeclKind::Record(kind, name, parameters, fields, annotations))
+        Ok(DeclKind::Record(
+            kind,
+            name,
+            parameters,
+            fields,
+            annotations,
+        ))
     }
 
     fn external(&mut self, annotations: Annotations) -> Parsed<DeclKind> {
@@ -249,7 +250,7 @@ impl Parser<'_> {
         while !self.is("}") && !self.at_end() {
             let annotations = self.annotations()?;
             if self.is("state") {
-                states.push(self.state(annotations)?);
+                states.push(self.state()?);
             } else {
                 locals.push(self.local(annotations)?);
             }
@@ -271,7 +272,7 @@ impl Parser<'_> {
         }
     }
 
-    fn state(&mut self, annotations: Annotations) -> Parsed<State> {
+    fn state(&mut self) -> Parsed<State> {
         self.advance();
         let name = self.ident()?;
         self.expect("{")?;
@@ -286,7 +287,6 @@ impl Parser<'_> {
             name,
             body,
             transition,
-            annotations,
         })
     }
 
@@ -296,7 +296,7 @@ impl Parser<'_> {
             self.expect(";")?;
             return Ok(Transition::Direct(target));
         }
-        let start = self.advance().span;
+        self.advance();
         self.expect("(")?;
         let keys = self.list(")", Self::expr)?;
         self.expect("{")?;
@@ -308,9 +308,8 @@ impl Parser<'_> {
             self.expect(";")?;
             cases.push((set, target));
         }
-        let span = self.since(start);
         self.accept(";");
-        Ok(Transition::Select(keys, cases, span))
+        Ok(Transition::Select(keys, cases))
     }
 
     fn control(&mut self, annotations: Annotations) -> Parsed<DeclKind> {
@@ -342,7 +341,7 @@ impl Parser<'_> {
                 }
             }
         }
-        let body_span = self.expect("apply")?.span;
+        self.expect("apply")?;
         let body = self.block()?;
         self.expect("}")?;
         Ok(DeclKind::Control(Box::new(ControlDecl {
@@ -350,7 +349,6 @@ impl Parser<'_> {
             constructor,
             locals,
             body,
-            body_span,
         })))
     }
 
@@ -362,14 +360,14 @@ impl Parser<'_> {
             "value_set" => {
                 self.advance();
                 self.expect("<")?;
-                let ty = self.ty()?;
+                self.ty()?;
                 self.expect(">")?;
                 self.expect("(")?;
-                let size = self.expr()?;
+                self.expr()?;
                 self.expect(")")?;
                 let name = self.ident()?;
                 self.expect(";")?;
-                return Ok(Local::ValueSet(name, ty, size));
+                return Ok(Local::ValueSet(name));
             }
             _ => {}
         }
@@ -385,8 +383,7 @@ impl Parser<'_> {
     fn instance(&mut self, ty: Type, annotations: Annotations) -> Parsed<Instance> {
         let arguments = self.arguments()?;
         let name = self.ident()?;
-        let has_body = self.accept("=");
-        if has_body {
+        if self.accept("=") {
             let span = self.token().span;
             return self.unsupported(span, "an instance with a body");
         }
@@ -396,7 +393,6 @@ impl Parser<'_> {
             ty,
             arguments,
             annotations,
-            has_body,
         })
     }
 
@@ -410,7 +406,8 @@ impl Parser<'_> {
         }
         let mut signature = self.signature(annotations)?;
         signature.result = Some(ty);
-        Ok(DeclKind::Function(signature, self.block()?))
+        self.block()?;
+        Ok(DeclKind::Function(signature))
     }
 
     fn action(&mut self, annotations: Annotations) -> Parsed<ActionDecl> {
@@ -442,7 +439,7 @@ impl Parser<'_> {
     }
 
     fn property(&mut self) -> Parsed<Property> {
-        let annotations = self.annotations()?;
+        self.annotations()?;
         let constant = self.accept("const");
         let name = self.word()?;
         self.expect("=")?;
@@ -482,7 +479,6 @@ impl Parser<'_> {
             name,
             constant,
             value,
-            annotations,
         })
     }
 
@@ -502,7 +498,7 @@ impl Parser<'_> {
     fn action_ref(&mut self) -> Parsed<ActionRef> {
         let annotations = self.annotations()?;
         let start = self.token().span;
-        self.accept(".");
+        let global = self.accept(".");
         let name = self.ident()?;
         let arguments = if self.is("(") {
             Some(self.arguments()?)
@@ -510,6 +506,7 @@ impl Parser<'_> {
             None
         };
         Ok(ActionRef {
+            global,
             name,
             arguments,
             annotations,

@@ -78,7 +78,11 @@ impl Parser<'_> {
             }
             "return" => {
                 self.advance();
-                let value = if self.is(";") { None } else { Some(self.expr()?) };
+                let value = if self.is(";") {
+                    None
+                } else {
+                    Some(self.expr()?)
+                };
                 self.expect(";")?;
                 Ok(StmtKind::Return(value))
             }

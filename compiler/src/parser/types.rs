@@ -8,7 +8,15 @@ impl Parser<'_> {
     /// Whether a token begins a type for sure.
     pub(super) fn is_base_type(token: &Token) -> bool {
         const BASE: &[&str] = &[
-            "bool", "error", "match_kind", "void", "string", "int", "bit", "varbit", "tuple",
+            "bool",
+            "error",
+            "match_kind",
+            "void",
+            "string",
+            "int",
+            "bit",
+            "varbit",
+            "tuple",
         ];
         token.kind == crate::lexer::Kind::Name && BASE.contains(&&*token.text)
     }
@@ -82,10 +90,9 @@ impl Parser<'_> {
         if !self.is("<") {
             return Ok(TypeKind::Named(name, Vec::new()));
         }
-        let mut arguments = self.type_arguments()?;
+        let arguments = self.type_arguments()?;
         if &*name.name == "list" && arguments.len() == 1 && !self.types.contains(&name.name) {
-            let element = arguments.remove(0);
-            return Ok(TypeKind::List(Box::new(element)));
+            return Ok(TypeKind::List);
         }
         Ok(TypeKind::Named(name, arguments))
     }

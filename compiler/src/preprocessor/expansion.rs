@@ -44,7 +44,8 @@ impl Preprocessor<'_> {
                         continue;
                     }
                     let Some((arguments, end)) = arguments(list, at) else {
-                        let message = format!("the arguments of the macro {} have no end", token.text);
+                        let message =
+                            format!("the arguments of the macro {} have no end", token.text);
                         self.messages.error(Code::Macro, token.span, message);
                         return;
                     };

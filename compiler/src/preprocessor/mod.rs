@@ -114,7 +114,11 @@ impl Preprocessor<'_> {
             Ok(loaded) => {
                 let id = self.messages.files.add(loaded);
                 self.file(id);
-                let end = self.messages.files.get(id).map_or(0, |f| f.text.len() as u32);
+                let end = self
+                    .messages
+                    .files
+                    .get(id)
+                    .map_or(0, |f| f.text.len() as u32);
                 Span {
                     file: id,
                     start: end.saturating_sub(1),
@@ -123,7 +127,10 @@ impl Preprocessor<'_> {
             }
             Err(error) => {
                 let path = self.sources.main().display().to_string();
-                let file = self.messages.files.add((path.clone().into(), String::new()));
+                let file = self
+                    .messages
+                    .files
+                    .add((path.clone().into(), String::new()));
                 let span = Span {
                     file,
                     ..Span::default()
@@ -145,7 +152,9 @@ impl Preprocessor<'_> {
                 file: id,
                 ..Span::default()
             };
-            return self.messages.error(Code::Limit, span, "the file is too large");
+            return self
+                .messages
+                .error(Code::Limit, span, "the file is too large");
         }
         let list = tokens(id, &text, self.messages);
         let open_before = self.conditions.len();
@@ -308,11 +317,14 @@ impl Preprocessor<'_> {
                 return self.malformed(name.span, "the parameter list of the macro has no end");
             };
             let list = &body[1..close];
-            let good = list
-                .iter()
-                .enumerate()
-                .all(|(i, t)| if i % 2 == 0 { t.kind == Kind::Name } else { t.is(",") });
-            if !good || (list.len() % 2 == 0 && !list.is_empty()) {
+            let good = list.iter().enumerate().all(|(i, t)| {
+                if i % 2 == 0 {
+                    t.kind == Kind::Name
+                } else {
+                    t.is(",")
+                }
+            });
+            if !good || (list.len().is_multiple_of(2) && !list.is_empty()) {
                 return self.malformed(name.span, "the parameter list of the macro is malformed");
             }
             parameters = Some(list.iter().step_by(2).map(|t| t.text.clone()).collect());
@@ -326,12 +338,17 @@ impl Preprocessor<'_> {
         let same = |old: &Macro| {
             old.parameters == definition.parameters
                 && old.body.len() == definition.body.len()
-                && old.body.iter().zip(&definition.body).all(|(a, b)| a.text == b.text)
+                && old
+                    .body
+                    .iter()
+                    .zip(&definition.body)
+                    .all(|(a, b)| a.text == b.text)
         };
         if let Some(old) = self.macros.get(&name.text).filter(|old| !same(old)) {
             let message = format!("the macro {} is defined again, differently", name.text);
             let error = Diagnostic::error(Code::Macro, name.span, message);
-            self.messages.push(error.related(old.span, "first definition"));
+            self.messages
+                .push(error.related(old.span, "first definition"));
         }
         self.macros.insert(name.text.clone(), definition);
     }
