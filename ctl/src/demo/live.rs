@@ -12,15 +12,14 @@ use sha2::{Digest, Sha256};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
+use super::Stage;
 use super::measure;
 use super::processes::Process;
-use super::programs::Programs;
 use super::progress::Progress;
 use super::report::{Check, Report};
 use super::script::Vm;
 use super::tenants::{Host, Tenant, ports_of};
 use super::testbed::{Places, Testbed};
-use crate::cli::DemoOptions;
 use crate::error::{Error, io};
 
 /// Programs that the namespaces run, and the Debian package of each.
@@ -39,14 +38,8 @@ const DOWNLOAD: usize = 20 << 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the live demo and adds what it finds to the report.
-pub(crate) async fn run(
-    options: &DemoOptions,
-    places: &Places,
-    programs: Programs,
-    network: &str,
-    progress: &Progress,
-    report: &mut Report,
-) -> Result<(), Error> {
+pub(super) async fn run(stage: Stage<'_>, report: &mut Report) -> Result<(), Error> {
+    let (options, progress) = (stage.options, stage.progress);
     let namespaces = Namespaces::create().await?;
     let ports = |host: Host| -> Vec<String> {
         let spec = |(tenant, vm, port): (Tenant, Vm, u16)| {
@@ -58,11 +51,12 @@ pub(crate) async fn run(
         ports_of(host).into_iter().map(spec).collect()
     };
     let say = |text: &str| progress.say(text);
-    let mut testbed = Testbed::start(places.clone(), programs, network, ports, None, say).await?;
+    let (places, programs) = (stage.places.clone(), stage.programs.clone());
+    let mut testbed = Testbed::start(places, programs, stage.network, ports, None, say).await?;
     namespaces.configure().await?;
     let live = Live {
         namespaces: &namespaces,
-        places,
+        places: stage.places,
         progress,
     };
     report.checks.push(live.pings().await?);
@@ -78,15 +72,7 @@ pub(crate) async fn run(
         statistics.push((host, testbed.statistics(host).await?));
     }
     report.drops = measure::drops(&statistics);
-    progress.say("ending all processes");
-    if let Err(error) = testbed.end().await {
-        report.checks.push(Check::new(
-            false,
-            "all processes end cleanly",
-            vec![error.to_string()],
-        ));
-    }
-    Ok(())
+    stage.end(testbed, report).await
 }
 
 /// Root, and the programs that are run.

@@ -21,8 +21,10 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
 use self::measure::{Flows, Played};
@@ -41,18 +43,34 @@ use crate::output::Output;
 /// After the last packet, the time in which one more would show (a duplicate, a forbidden one).
 const QUIET: Duration = Duration::from_millis(300);
 
-/// Runs the demo until it is done, or interrupted; no process outlives it.
+/// Runs the demo until it is done or interrupted; no process and no namespace outlives it.
 pub(crate) async fn run(options: DemoOptions, output: Output) -> Result<(), Error> {
-    if options.keep {
-        return demo(options, output).await;
-    }
+    let keeping = Arc::new(AtomicBool::new(false));
     tokio::select! {
-        result = demo(options, output) => result,
-        _ = tokio::signal::ctrl_c() => Err(Error::Failed("interrupted; all processes are ended".into())),
+        result = demo(options, output, &keeping) => result,
+        result = interruption(&keeping) => result,
     }
 }
 
-async fn demo(options: DemoOptions, output: Output) -> Result<(), Error> {
+/// Ends at the first signal that asks to, except while everything is kept running for a look.
+async fn interruption(keeping: &AtomicBool) -> Result<(), Error> {
+    let listen = |kind| {
+        signal(kind).map_err(|error| Error::Failed(format!("cannot watch signals: {error}")))
+    };
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = hangup.recv() => break,
+            _ = interrupt.recv() => if !keeping.load(Ordering::Relaxed) { break },
+        }
+    }
+    Err(Error::Failed("interrupted; all processes are ended".into()))
+}
+
+async fn demo(options: DemoOptions, output: Output, keeping: &AtomicBool) -> Result<(), Error> {
     if options.live {
         live::require()?;
     }
@@ -66,26 +84,19 @@ async fn demo(options: DemoOptions, output: Output) -> Result<(), Error> {
         None => TWO_TENANTS.to_owned(),
     };
     let mut report = Report::default();
+    let stage = Stage {
+        options: &options,
+        output,
+        keeping,
+        places: &places,
+        programs,
+        network: &network,
+        progress: &progress,
+    };
     if options.live {
-        live::run(
-            &options,
-            &places,
-            programs,
-            &network,
-            &progress,
-            &mut report,
-        )
-        .await?;
+        live::run(stage, &mut report).await?;
     } else {
-        recorded(
-            &options,
-            &places,
-            programs,
-            &network,
-            &progress,
-            &mut report,
-        )
-        .await?;
+        recorded(stage, &mut report).await?;
         report.files.extend(Host::ALL.map(|host| File {
             what: format!("uplink of {}", host.name()),
             path: places.capture(host).display().to_string(),
@@ -108,41 +119,67 @@ async fn demo(options: DemoOptions, output: Output) -> Result<(), Error> {
 }
 
 /// The recording, then what may change and break, then the captures.
-async fn recorded(
-    options: &DemoOptions,
-    places: &Places,
-    programs: Programs,
-    network: &str,
-    progress: &Progress,
-    report: &mut Report,
-) -> Result<(), Error> {
+async fn recorded(stage: Stage<'_>, report: &mut Report) -> Result<(), Error> {
+    let (places, network, progress) = (stage.places, stage.network, stage.progress);
     let vms = bind_vms(places)?;
     let ports = |host| vf_ports(places, host);
     let say = |text: &str| progress.say(text);
+    let programs = stage.programs.clone();
     let captures = Some(Captures);
     let mut testbed =
         Testbed::start(places.clone(), programs, network, ports, captures, say).await?;
-    replay_recording(options, &testbed, &vms, progress, report).await?;
+    replay_recording(stage.options, &testbed, &vms, progress, report).await?;
     testbed.check()?;
     let blue = &vms[&Tenant::Blue];
     report
         .checks
         .extend(scenarios::run(&mut testbed, network, blue, progress).await?);
-    testbed.check()?;
-    if options.keep {
-        progress.finish();
-        keep(&testbed).await;
-    }
-    progress.say("ending all processes");
-    if let Err(error) = testbed.end().await {
-        report.checks.push(Check::new(
-            false,
-            "all processes end cleanly",
-            vec![error.to_string()],
-        ));
-    }
+    stage.end(testbed, report).await?;
     report.checks.push(uplink::check(places).await);
     Ok(())
+}
+
+/// What both kinds of demo need.
+struct Stage<'a> {
+    options: &'a DemoOptions,
+    output: Output,
+    keeping: &'a AtomicBool,
+    places: &'a Places,
+    programs: Programs,
+    network: &'a str,
+    progress: &'a Progress,
+}
+
+impl Stage<'_> {
+    /// Ends everything; with `--keep` after a look with the other commands, until Ctrl-C.
+    async fn end(&self, mut testbed: Testbed, report: &mut Report) -> Result<(), Error> {
+        testbed.check()?;
+        if self.options.keep {
+            self.progress.finish();
+            eprintln!("{}\n", report::text(report, self.output));
+            for host in Host::ALL {
+                let servers = testbed.servers(host);
+                eprintln!(
+                    "{}: flownic --agent {} --nis {} …",
+                    host.name(),
+                    servers.agent,
+                    servers.nis
+                );
+            }
+            eprintln!("everything is running until Ctrl-C");
+            self.keeping.store(true, Ordering::Relaxed);
+            let _ = tokio::signal::ctrl_c().await;
+        }
+        self.progress.say("ending all processes");
+        if let Err(error) = testbed.end().await {
+            report.checks.push(Check::new(
+                false,
+                "all processes end cleanly",
+                vec![error.to_string()],
+            ));
+        }
+        Ok(())
+    }
 }
 
 fn run_directory(options: &DemoOptions) -> Result<std::path::PathBuf, Error> {
@@ -276,19 +313,4 @@ fn check_unexpected(vms: &HashMap<Tenant, Vms>) -> Check {
     let what =
         "nothing else arrived: nothing forbidden, nothing twice, nothing of the other tenant";
     Check::new(wrong.is_empty(), what, wrong)
-}
-
-/// Leaves everything running for a look with the other commands, until Ctrl-C.
-async fn keep(testbed: &Testbed) {
-    for host in Host::ALL {
-        let servers = testbed.servers(host);
-        eprintln!(
-            "{}: flownic --agent {} --nis {} …",
-            host.name(),
-            servers.agent,
-            servers.nis
-        );
-    }
-    eprintln!("everything is running until Ctrl-C");
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -139,13 +139,9 @@ pub(crate) fn text(report: &Report, output: Output) -> String {
         text.push_str(&check_text(check, output));
     }
     text.push_str("\nFiles\n\n");
-    text.push_str(&table(
-        &["", ""],
-        report
-            .files
-            .iter()
-            .map(|file| vec![file.what.clone(), file.path.clone()]),
-    ));
+    for file in &report.files {
+        text.push_str(&format!("  {:<24} {}\n", file.what, file.path));
+    }
     let failed = report.checks.iter().filter(|check| !check.ok).count();
     let verdict = match failed {
         0 => format!("All {} checks passed", report.checks.len()),
@@ -179,6 +175,15 @@ fn rows_text(tenant: &TenantReport, output: Output) -> String {
             output.mark(row.ok, &verdict),
         ]
     });
+    let sum = |number: fn(&Row) -> u64| tenant.rows.iter().map(number).sum::<u64>().to_string();
+    let mut total = vec!["total".to_owned(), String::new()];
+    total.extend([
+        sum(|row| row.flows as u64),
+        sum(|row| row.packets as u64),
+        sum(|row| row.punted),
+        sum(|row| row.in_nic),
+    ]);
+    let rows = rows.chain([total]);
     table(
         &[
             "between",

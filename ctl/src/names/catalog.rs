@@ -121,10 +121,7 @@ impl Catalog {
             Some(MatchType::Exact) => Match::Exact(form.parse(text)?),
             Some(MatchType::Lpm) => match form.parse_prefix(text)? {
                 (_, 0) => return Ok(None),
-                (value, prefix_len) => Match::Lpm(Lpm {
-                    value,
-                    prefix_len: prefix_len,
-                }),
+                (value, prefix_len) => Match::Lpm(Lpm { value, prefix_len }),
             },
             Some(MatchType::Ternary) => {
                 let (value, mask) = match two("&&&") {

@@ -190,7 +190,7 @@ fn parse_hex(digits: &str) -> Option<Vec<u8>> {
     let mut bytes = vec![0; digits.len().div_ceil(2)];
     for (at, digit) in digits.iter().enumerate() {
         let place = at + odd;
-        bytes[place / 2] |= digit << if place % 2 == 0 { 4 } else { 0 };
+        bytes[place / 2] |= digit << if place.is_multiple_of(2) { 4 } else { 0 };
     }
     Some(bytes)
 }
