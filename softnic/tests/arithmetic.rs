@@ -215,6 +215,67 @@ proptest! {
     }
 }
 
+/// Runs an expression and compares it with its meaning.
+fn check(expr: &Value, width: u32, packets: &[Vec<u8>]) {
+    let mut engine = load_free(&assigning(expr, width, false));
+    for packet in packets {
+        let out = process(&mut engine, 0, packet);
+        let result = BigInt::from_bytes_be(Sign::Plus, &out[0].1);
+        let expected = meaning(expr, &values(packet)) & mask(width);
+        assert_eq!(result, expected, "{expr}\n{packet:02x?}");
+    }
+}
+
+/// R6.3: every operation on every pair of widths around 128 bits, where its whole value matters.
+#[test]
+fn results_around_128_bits_are_whole() {
+    let names = ["c", "d", "e", "f", "g"];
+    let packets: Vec<Vec<u8>> = [0x00, 0x01, 0x7f, 0x80, 0xfe, 0xff]
+        .map(|byte| vec![byte; INPUT_BYTES])
+        .into();
+    let power = |bits: usize| hex(&format!("0x1{}", "0".repeat(bits / 4)));
+    for op in ["+", "-", "*", "&", "|", "^", "~", "<<", ">>"] {
+        for a in names {
+            for b in names {
+                let right = if ["<<", ">>"].contains(&op) {
+                    hex("0x40")
+                } else {
+                    field("h", b)
+                };
+                let inner = expression(
+                    op,
+                    if op == "~" {
+                        Value::Null
+                    } else {
+                        field("h", a)
+                    },
+                    right,
+                );
+                let compared = |op, value| {
+                    expression("b2d", Value::Null, expression(op, inner.clone(), value))
+                };
+                check(&compared("<", power(128)), 8, &packets);
+                check(&compared("==", field("h", a)), 8, &packets);
+                check(&compared(">", field("h", "e")), 8, &packets);
+                check(&expression(">>", inner.clone(), hex("0x70")), 64, &packets);
+                check(
+                    &expression("usat_cast", inner.clone(), hex("0x80")),
+                    128,
+                    &packets,
+                );
+                check(
+                    &expression("sat_cast", inner.clone(), hex("0x80")),
+                    128,
+                    &packets,
+                );
+                if ["<<", ">>"].contains(&op) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
 /// Without a P4Info: the control plane has nothing to do with these programs.
 fn load_free(program: &Value) -> flownic_softnic::Engine {
     let text = program.to_string();
