@@ -18,15 +18,24 @@ pub fn check(root: &Path) -> Result<Vec<String>, String> {
     folders(root, &mut findings)?;
     let lines = report::read(root, Path::new("README.md"))?.lines().count();
     if lines > README_LINES {
-        findings.push(format!("README.md: {lines} lines, more than {README_LINES}"));
+        findings.push(format!(
+            "README.md: {lines} lines, more than {README_LINES}"
+        ));
     }
     Ok(findings)
 }
 
 fn index(root: &Path, pages: &[PathBuf], findings: &mut Vec<String>) -> Result<(), String> {
     let index = report::read(root, Path::new("docs/README.md"))?;
-    for page in pages.iter().filter(|p| p.starts_with("docs") && !p.ends_with("docs/README.md")) {
-        let link = page.strip_prefix("docs").map_err(|e| e.to_string())?.display().to_string();
+    for page in pages
+        .iter()
+        .filter(|p| p.starts_with("docs") && !p.ends_with("docs/README.md"))
+    {
+        let link = page
+            .strip_prefix("docs")
+            .map_err(|e| e.to_string())?
+            .display()
+            .to_string();
         if !index.contains(&format!("({link})")) {
             findings.push(format!("docs/README.md: no link to {link}"));
         }
@@ -38,13 +47,21 @@ fn links(root: &Path, page: &Path, findings: &mut Vec<String>) -> Result<(), Str
     let text = report::read(root, page)?;
     let folder = page.parent().unwrap_or(Path::new(""));
     for (number, line) in text.lines().enumerate() {
-        for target in line.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for target in line
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let path = target.split('#').next().unwrap_or_default();
             if path.is_empty() || path.contains("://") || path.contains(' ') {
                 continue;
             }
             if !root.join(normal(&folder.join(path))).exists() {
-                findings.push(format!("{}:{}: no such file: {target}", page.display(), number + 1));
+                findings.push(format!(
+                    "{}:{}: no such file: {target}",
+                    page.display(),
+                    number + 1
+                ));
             }
         }
     }
@@ -54,12 +71,21 @@ fn links(root: &Path, page: &Path, findings: &mut Vec<String>) -> Result<(), Str
 /// Every top folder of the repository is named in the architecture page.
 fn folders(root: &Path, findings: &mut Vec<String>) -> Result<(), String> {
     let page = report::read(root, Path::new("docs/architecture.md"))?;
-    let listing = report::output(std::process::Command::new("git").arg("ls-files").current_dir(root))?;
-    let folders: BTreeSet<&str> =
-        listing.lines().filter_map(|l| l.split_once('/')).map(|(folder, _)| folder).collect();
+    let listing = report::output(
+        std::process::Command::new("git")
+            .arg("ls-files")
+            .current_dir(root),
+    )?;
+    let folders: BTreeSet<&str> = listing
+        .lines()
+        .filter_map(|l| l.split_once('/'))
+        .map(|(folder, _)| folder)
+        .collect();
     for folder in folders.iter().filter(|f| !f.starts_with('.')) {
         if !page.contains(&format!("`{folder}/")) {
-            findings.push(format!("docs/architecture.md: folder `{folder}/` is not explained"));
+            findings.push(format!(
+                "docs/architecture.md: folder `{folder}/` is not explained"
+            ));
         }
     }
     Ok(())

@@ -14,8 +14,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("flownic-store", &[]),
     ("flownic-vnet", &["flownic-wire", "flownic-versions"]),
     ("flownic-compiler", &["flownic-pipeline"]),
-    ("flownic-softnic", &["flownic-device-abi", "flownic-wire", "flownic-pipeline", "flownic-api"]),
-    ("flownic-driver", &["flownic-device-abi", "flownic-pipeline", "flownic-api"]),
+    (
+        "flownic-softnic",
+        &[
+            "flownic-device-abi",
+            "flownic-wire",
+            "flownic-pipeline",
+            "flownic-api",
+        ],
+    ),
+    (
+        "flownic-driver",
+        &["flownic-device-abi", "flownic-pipeline", "flownic-api"],
+    ),
     (
         "flownic-agent",
         &[
@@ -30,21 +41,49 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "flownic-services",
-        &["flownic-api", "flownic-wire", "flownic-vnet", "flownic-versions", "flownic-store"],
+        &[
+            "flownic-api",
+            "flownic-wire",
+            "flownic-vnet",
+            "flownic-versions",
+            "flownic-store",
+        ],
     ),
-    ("flownic-ctl", &["flownic-api", "flownic-wire", "flownic-pipeline"]),
+    (
+        "flownic-ctl",
+        &["flownic-api", "flownic-wire", "flownic-pipeline"],
+    ),
     (
         "flownic-bmv2-tests",
-        &["flownic-softnic", "flownic-compiler", "flownic-driver", "flownic-pipeline", "flownic-wire"],
+        &[
+            "flownic-softnic",
+            "flownic-compiler",
+            "flownic-driver",
+            "flownic-pipeline",
+            "flownic-wire",
+        ],
+    ),
+    (
+        "flownic-bench",
+        &[
+            "flownic-softnic",
+            "flownic-pipeline",
+            "flownic-vnet",
+            "flownic-wire",
+        ],
     ),
     ("xtask", &[]),
 ];
 
 /// Compares `cargo metadata` with the table.
 pub fn check(_root: &Path) -> Result<Vec<String>, String> {
-    let text = report::output(report::cargo().args(["metadata", "--format-version=1", "--no-deps"]))?;
-    let metadata: Value = serde_json::from_str(&text).map_err(|e| format!("cargo metadata: {e}"))?;
-    let packages = metadata["packages"].as_array().ok_or("cargo metadata: no packages")?;
+    let text =
+        report::output(report::cargo().args(["metadata", "--format-version=1", "--no-deps"]))?;
+    let metadata: Value =
+        serde_json::from_str(&text).map_err(|e| format!("cargo metadata: {e}"))?;
+    let packages = metadata["packages"]
+        .as_array()
+        .ok_or("cargo metadata: no packages")?;
     let mut findings = Vec::new();
     for package in packages {
         let name = package["name"].as_str().unwrap_or_default();
@@ -54,7 +93,9 @@ pub fn check(_root: &Path) -> Result<Vec<String>, String> {
         };
         for used in workspace_dependencies(package) {
             if !allowed.contains(&used) {
-                findings.push(format!("{name} uses {used}, against the layers of docs/architecture.md"));
+                findings.push(format!(
+                    "{name} uses {used}, against the layers of docs/architecture.md"
+                ));
             }
         }
     }

@@ -66,7 +66,10 @@ fn check() -> Outcome {
     let mut failed = Vec::new();
     for (name, check) in checks {
         let findings = check(&root)?;
-        println!("check {name}: {}", if findings.is_empty() { "ok" } else { "FAILED" });
+        println!(
+            "check {name}: {}",
+            if findings.is_empty() { "ok" } else { "FAILED" }
+        );
         for finding in &findings {
             println!("  {finding}");
         }
@@ -74,5 +77,9 @@ fn check() -> Outcome {
             failed.push(name);
         }
     }
-    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("failed: {}", failed.join(", ")))
+    }
 }

@@ -26,7 +26,10 @@ pub fn files(root: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, String> {
     Ok(listing
         .lines()
         .map(PathBuf::from)
-        .filter(|path| path.extension().is_some_and(|e| extensions.iter().any(|x| e == *x)))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|e| extensions.iter().any(|x| e == *x))
+        })
         .filter(|path| root.join(path).is_file())
         .collect())
 }
@@ -39,16 +42,29 @@ pub fn read(root: &Path, path: &Path) -> Result<String, String> {
 /// Runs a command with inherited output; fails unless it ends with 0.
 pub fn run(command: &mut Command) -> Outcome {
     println!("$ {}", shown(command));
-    let status = command.status().map_err(|e| format!("{}: {e}", shown(command)))?;
-    if status.success() { Ok(()) } else { Err(format!("{}: {status}", shown(command))) }
+    let status = command
+        .status()
+        .map_err(|e| format!("{}: {e}", shown(command)))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{}: {status}", shown(command)))
+    }
 }
 
 /// Runs a command and returns its standard output.
 pub fn output(command: &mut Command) -> Result<String, String> {
-    let output = command.output().map_err(|e| format!("{}: {e}", shown(command)))?;
+    let output = command
+        .output()
+        .map_err(|e| format!("{}: {e}", shown(command)))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{}: {}: {}", shown(command), output.status, stderr.trim()));
+        return Err(format!(
+            "{}: {}: {}",
+            shown(command),
+            output.status,
+            stderr.trim()
+        ));
     }
     String::from_utf8(output.stdout).map_err(|e| format!("{}: {e}", shown(command)))
 }

@@ -16,8 +16,11 @@ const PROGRAMS: &[(&str, &str)] = &[
 
 /// Installs the packages of missing programs.
 pub fn run() -> Outcome {
-    let missing: Vec<&str> =
-        PROGRAMS.iter().filter(|(program, _)| !on_path(program)).map(|(_, package)| *package).collect();
+    let missing: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| !on_path(program))
+        .map(|(_, package)| *package)
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -33,7 +36,10 @@ pub fn run() -> Outcome {
         } else {
             Command::new("apt-get")
         };
-        command.env("DEBIAN_FRONTEND", "noninteractive").args(["-qq", "-y"]).args(arguments);
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(["-qq", "-y"])
+            .args(arguments);
         report::run(&mut command)
     };
     apt(&["update"])?;
@@ -49,6 +55,7 @@ fn on_path(program: &str) -> bool {
         .any(|folder| folder.join(program).is_file())
 }
 
-fn is_root() -> bool {
+/// Are we root?
+pub fn is_root() -> bool {
     report::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }

@@ -15,11 +15,20 @@ pub fn check(root: &Path) -> Result<Vec<String>, String> {
         if shown.contains("/tests/") || shown.ends_with("tests.rs") {
             continue;
         }
-        let limit = if shown.ends_with(".p4") { P4_LINES } else { RUST_LINES };
+        let limit = if shown.ends_with(".p4") {
+            P4_LINES
+        } else {
+            RUST_LINES
+        };
         let text = report::read(root, &path)?;
-        let lines = text.lines().take_while(|l| !l.starts_with("mod tests {")).count();
+        let lines = text
+            .lines()
+            .take_while(|l| !l.starts_with("mod tests {"))
+            .count();
         if lines > limit {
-            findings.push(format!("{shown}: {lines} lines, more than {limit}: split it by idea"));
+            findings.push(format!(
+                "{shown}: {lines} lines, more than {limit}: split it by idea"
+            ));
         }
     }
     Ok(findings)

@@ -14,8 +14,17 @@ const PAGE: &str = "docs/traceability.md";
 const REACH: usize = 12;
 
 /// Requirements of the specification: area, and how many it has.
-const REQUIREMENTS: &[(u32, u32)] =
-    &[(1, 9), (2, 7), (3, 6), (4, 7), (5, 5), (6, 6), (7, 4), (8, 4), (9, 6)];
+const REQUIREMENTS: &[(u32, u32)] = &[
+    (1, 9),
+    (2, 7),
+    (3, 6),
+    (4, 7),
+    (5, 5),
+    (6, 6),
+    (7, 4),
+    (8, 4),
+    (9, 6),
+];
 
 /// Checks every row, and that every requirement has one.
 pub fn check(root: &Path) -> Result<Vec<String>, String> {
@@ -23,8 +32,15 @@ pub fn check(root: &Path) -> Result<Vec<String>, String> {
     let mut findings = Vec::new();
     let mut seen = BTreeSet::new();
     for (number, line) in page.lines().enumerate() {
-        let cells: Vec<&str> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
-        let [id, _, code, tests, ..] = cells[..] else { continue };
+        let cells: Vec<&str> = line
+            .trim()
+            .trim_matches('|')
+            .split('|')
+            .map(str::trim)
+            .collect();
+        let [id, _, code, tests, ..] = cells[..] else {
+            continue;
+        };
         if !id.starts_with('R') || !id.contains('.') {
             continue;
         }
@@ -59,10 +75,17 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
 }
 
 fn find_test(root: &Path, test: &str, id: &str) -> Result<(), String> {
-    let (file, function) = test.split_once("::").map_or((test, None), |(f, t)| (f, Some(t)));
-    let text = report::read(root, Path::new(file)).map_err(|e| format!("no such test file: {e}"))?;
+    let (file, function) = test
+        .split_once("::")
+        .map_or((test, None), |(f, t)| (f, Some(t)));
+    let text =
+        report::read(root, Path::new(file)).map_err(|e| format!("no such test file: {e}"))?;
     let Some(function) = function else {
-        return if text.contains(id) { Ok(()) } else { Err(format!("{file} does not name {id}")) };
+        return if text.contains(id) {
+            Ok(())
+        } else {
+            Err(format!("{file} does not name {id}"))
+        };
     };
     let lines: Vec<&str> = text.lines().collect();
     let at = lines
@@ -71,8 +94,14 @@ fn find_test(root: &Path, test: &str, id: &str) -> Result<(), String> {
         .ok_or_else(|| format!("no test {function} in {file}"))?;
     let in_name = id.to_lowercase().replace('.', "_");
     let named = function.contains(&in_name)
-        || lines[at.saturating_sub(REACH)..=at].iter().any(|l| names(l, id));
-    if named { Ok(()) } else { Err(format!("{test} does not name {id}")) }
+        || lines[at.saturating_sub(REACH)..=at]
+            .iter()
+            .any(|l| names(l, id));
+    if named {
+        Ok(())
+    } else {
+        Err(format!("{test} does not name {id}"))
+    }
 }
 
 /// `line` has `id`, not merely a longer id that starts with it.

@@ -5,7 +5,11 @@ use crate::report;
 use std::path::Path;
 
 /// Where unsafe code may be.
-const ALLOWED: &[&str] = &["driver/src/vfio/", "softnic/src/device/", "softnic/src/ports/tap.rs"];
+const ALLOWED: &[&str] = &[
+    "driver/src/vfio/",
+    "softnic/src/device/",
+    "softnic/src/ports/tap.rs",
+];
 
 /// How far above an unsafe block its `SAFETY:` comment may start, lines.
 const REACH: usize = 10;
@@ -24,7 +28,10 @@ pub fn check(root: &Path) -> Result<Vec<String>, String> {
             let code = line.split("//").next().unwrap_or_default();
             if is_unsafe(code) {
                 if !ALLOWED.iter().any(|prefix| shown.starts_with(prefix)) {
-                    findings.push(format!("{shown}:{}: unsafe code outside of {ALLOWED:?}", index + 1));
+                    findings.push(format!(
+                        "{shown}:{}: unsafe code outside of {ALLOWED:?}",
+                        index + 1
+                    ));
                 } else if !lines[index.saturating_sub(REACH)..=index]
                     .iter()
                     .any(|l| l.contains("SAFETY:") || l.contains("# Safety"))
@@ -34,7 +41,10 @@ pub fn check(root: &Path) -> Result<Vec<String>, String> {
             }
             let opts_in = code.contains("(unsafe_code");
             if opts_in && !lines[index..].iter().take(4).any(|l| l.contains("reason")) {
-                findings.push(format!("{shown}:{}: allows unsafe code without a reason", index + 1));
+                findings.push(format!(
+                    "{shown}:{}: allows unsafe code without a reason",
+                    index + 1
+                ));
             }
         }
     }
@@ -42,5 +52,7 @@ pub fn check(root: &Path) -> Result<Vec<String>, String> {
 }
 
 fn is_unsafe(code: &str) -> bool {
-    ["unsafe {", "unsafe impl", "unsafe fn", "unsafe extern"].iter().any(|form| code.contains(form))
+    ["unsafe {", "unsafe impl", "unsafe fn", "unsafe extern"]
+        .iter()
+        .any(|form| code.contains(form))
 }
