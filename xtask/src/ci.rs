@@ -4,9 +4,12 @@ use crate::report::{self, Outcome};
 use crate::{check, end_to_end, setup};
 use std::time::Instant;
 
+/// One thing that must hold.
+type Step = fn() -> Outcome;
+
 /// Format, lints, documentation, checks, tests, end to end; stops at the first that fails.
 pub fn run() -> Outcome {
-    let steps: [(&str, fn() -> Outcome); 7] = [
+    let steps: [(&str, Step); 7] = [
         ("setup", setup::run),
         ("format", format),
         ("checks", check),
