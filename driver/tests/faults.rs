@@ -155,6 +155,11 @@ async fn a_reset_in_flight_is_noticed() {
         assert!(written.to_string().contains("reset"), "{written}");
         assert!(is_gone(&written) && is_gone(&received));
         all_calls_say_gone(&nic).await;
+        // The old command is still running; its completion must not reach the next driver.
+        drop(nic);
+        let nic = rig.open(small()).await.expect("opens");
+        nic.health().await.expect("healthy");
+        assert_eq!(nic.read_table(TABLE).await.expect("read").len(), 1);
     })
     .await;
 }

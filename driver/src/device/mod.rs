@@ -61,7 +61,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            deadline: Duration::from_secs(5),
+            deadline: Duration::from_secs(10),
             watch_interval: Duration::from_secs(1),
             commands: 4,
             data: 4 << 20,

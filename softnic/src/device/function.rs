@@ -145,7 +145,10 @@ impl Function {
                 tracing::info!(?rings, "function enabled");
                 self.rings = Some(rings);
             }
-            Err(fault) => self.fail(fault),
+            Err(fault) => {
+                tracing::warn!(?fault, "set-up refused");
+                self.fault = Some(fault);
+            }
         }
     }
 
