@@ -557,6 +557,8 @@ pub(crate) struct Program {
     /// Size of the packet header vector, bytes.
     pub(crate) phv_bytes: u32,
     pub(crate) headers: Vec<Header>,
+    /// Metadata are, headers are not.
+    pub(crate) initially_valid: Vec<bool>,
     pub(crate) stacks: Vec<Stack>,
     pub(crate) standard: StandardMetadata,
     pub(crate) errors: ErrorCodes,

@@ -49,6 +49,22 @@ pub(crate) struct Machine<'a> {
 }
 
 impl Machine<'_> {
+    /// The same with the data of an action.
+    pub(crate) fn with_data<'b>(&'b mut self, data: &'b [u8]) -> Machine<'b> {
+        Machine {
+            program: self.program,
+            phv: self.phv,
+            externs: self.externs,
+            data,
+            payload: self.payload,
+            ingress_length: self.ingress_length,
+            length: self.length,
+            random: self.random,
+            requests: self.requests,
+            scratch: self.scratch,
+        }
+    }
+
     /// Runs all steps of an action. (`exit` takes effect after the action, as on bmv2.)
     pub(crate) fn run(&mut self, ops: &[Op]) {
         let (mut at, mut back) = (0, 0);

@@ -7,6 +7,7 @@
 //! * A look-ahead beyond the end of the packet is `PacketTooShort` in `select` too.
 //! * A packet may be recirculated, resubmitted and cloned `MAX_ROUNDS` times in all.
 
+mod control;
 pub(crate) mod deparser;
 pub(crate) mod expr;
 pub(crate) mod externs;

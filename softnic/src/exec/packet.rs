@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::externs::Externs;
 use super::machine::{DROP_PORT, Machine, Random, Requests};
-use super::parser::{Parsed, push_bits};
+use super::parser::Parsed;
 use super::phv::Phv;
 use super::replication::Replication;
 use super::{deparser, hash};
 use crate::engine::Statistics;
-use crate::program::{Checksum, KeyPart, Next, Node, NodeId, Program};
+use crate::program::{Checksum, NodeId, Program};
 use crate::tables::Table;
 
 /// Passes through ingress or egress that one received packet may cause.
@@ -347,104 +347,20 @@ impl Run<'_> {
 
     /// Runs control flow from a node to its end.
     fn pipeline(&mut self, start: Option<NodeId>, payload: &[u8], length: &mut u32, received: u32) {
-        let program = self.program;
-        let mut next = start;
-        while let Some(node) = next {
-            next = match &program.nodes[node as usize] {
-                Node::If {
-                    condition,
-                    then,
-                    otherwise,
-                } => {
-                    let machine = self.machine(&[], payload, length, received);
-                    if machine.truth(condition) {
-                        *then
-                    } else {
-                        *otherwise
-                    }
-                }
-                Node::Action { action, next } => {
-                    let ops = &program.actions[usize::from(*action)].ops;
-                    self.machine(&[], payload, length, received).run(ops);
-                    *next
-                }
-                Node::Table {
-                    table,
-                    key,
-                    color,
-                    next,
-                } => {
-                    let (hit, action) = self.table(*table, key, *color, payload, length, received);
-                    match next {
-                        Next::Always(node) => *node,
-                        Next::HitMiss { hit: node, .. } if hit => *node,
-                        Next::HitMiss { miss, .. } => *miss,
-                        Next::Action { by_action, miss } => match (hit, action) {
-                            (false, None) => *miss,
-                            (_, Some(action)) => by_action[usize::from(action)],
-                            (true, None) => None,
-                        },
-                    }
-                }
-            };
-            if self.room.requests.exit {
-                self.room.requests.exit = false;
-                return;
-            }
-        }
-    }
-
-    /// Applies a table; says whether it was a hit, and which of its actions ran.
-    fn table(
-        &mut self,
-        index: u16,
-        key: &[KeyPart],
-        color: Option<crate::program::Bits>,
-        payload: &[u8],
-        length: &mut u32,
-        received: u32,
-    ) -> (bool, Option<u16>) {
-        let program = self.program;
         let room = &mut *self.room;
-        let table = &mut self.tables[usize::from(index)];
-        let slot = if key.is_empty() {
-            None
-        } else {
-            build_key(program, &room.phv, key, &mut room.key);
-            table.find(&mut room.key)
-        };
-        if table.schema.direct_counter {
-            table.count(slot, u64::from(received));
+        Machine {
+            program: self.program,
+            phv: &mut room.phv,
+            externs: self.externs,
+            data: &[],
+            payload,
+            ingress_length: received,
+            length,
+            random: &mut room.random,
+            requests: &mut room.requests,
+            scratch: &mut room.scratch,
         }
-        if let (Some(bits), Some(_)) = (color, slot) {
-            // A meter without a configuration is green.
-            room.phv.store(bits, 0);
-        }
-        let (action, data) = match slot {
-            Some(slot) => {
-                let entry = table.entry(slot);
-                (Some(entry.action), &*entry.data)
-            }
-            None => (table.default.action, &*table.default.data),
-        };
-        if let Some(action) = action {
-            let action =
-                &program.actions[usize::from(table.schema.actions[usize::from(action)].action)];
-            Machine {
-                program,
-                phv: &mut room.phv,
-                externs: self.externs,
-                data,
-                payload,
-                ingress_length: received,
-                length,
-                random: &mut room.random,
-                requests: &mut room.requests,
-                scratch: &mut room.scratch,
-            }
-            .run(&action.ops);
-        }
-        (slot.is_some(), action)
+        .control(start, self.tables, &mut room.key);
     }
 
     fn machine<'b>(
@@ -603,28 +519,6 @@ impl Run<'_> {
         }
         if replicas.is_empty() {
             self.statistics.dropped_group += 1;
-        }
-    }
-}
-
-/// Puts the fields of a key behind one another, each padded to whole bytes.
-fn build_key(program: &Program, phv: &Phv, parts: &[KeyPart], key: &mut Vec<u8>) {
-    key.clear();
-    for part in parts {
-        match part {
-            KeyPart::Field(bits) => push_bits(&phv.bytes, *bits, key),
-            KeyPart::Masked(bits, mask) => {
-                let start = key.len();
-                push_bits(&phv.bytes, *bits, key);
-                for (byte, mask) in key[start..].iter_mut().zip(mask) {
-                    *byte &= mask;
-                }
-            }
-            KeyPart::Valid(header) => key.push(u8::from(phv.is_valid(*header))),
-            // `load` makes these in parsers only.
-            KeyPart::StackLast { .. } | KeyPart::Lookahead { .. } => {
-                debug_assert!(false, "{} headers", program.headers.len());
-            }
         }
     }
 }

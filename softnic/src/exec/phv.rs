@@ -34,9 +34,7 @@ impl Phv {
         self.bytes[..program.fixed_bytes as usize].fill(0);
         self.varbit_bytes.fill(0);
         self.stack_used.fill(0);
-        for (valid, header) in self.valid.iter_mut().zip(&program.headers) {
-            *valid = header.metadata;
-        }
+        self.valid.copy_from_slice(&program.initially_valid);
     }
 
     /// All metadata fields zero.
@@ -170,13 +168,18 @@ pub(crate) fn load(area: &[u8], bits: Bits) -> u128 {
     let at = bits.at as usize;
     let slice = &area[at..at + bits.bytes as usize];
     let shift = u32::from(bits.shift);
-    let value = match slice {
+    // The usual sizes by hand: a copy of variable length is a call.
+    let value = match *slice {
         [] => 0,
-        [byte] => u128::from(byte >> shift),
+        [a] => u128::from(a >> shift),
+        [a, b] => u128::from(u16::from_be_bytes([a, b]) >> shift),
+        [a, b, c, d] => u128::from(u32::from_be_bytes([a, b, c, d]) >> shift),
+        [a, b, c, d, e, f] => u128::from(u64::from_be_bytes([0, 0, a, b, c, d, e, f]) >> shift),
         _ if slice.len() <= 8 => {
-            let mut word = [0; 8];
-            word[8 - slice.len()..].copy_from_slice(slice);
-            u128::from(u64::from_be_bytes(word) >> shift)
+            let word = slice
+                .iter()
+                .fold(0, |word, &byte| word << 8 | u64::from(byte));
+            u128::from(word >> shift)
         }
         _ if slice.len() <= 16 => {
             let mut word = [0; 16];
@@ -217,7 +220,13 @@ pub(crate) fn store(area: &mut [u8], bits: Bits, value: u128) {
     let slice = &mut area[at..at + bits.bytes as usize];
     if bits.is_aligned() {
         let word = value.to_be_bytes();
-        if slice.len() <= 16 {
+        if slice.len() <= 8 {
+            let mut rest = value as u64;
+            for byte in slice.iter_mut().rev() {
+                *byte = rest as u8;
+                rest >>= 8;
+            }
+        } else if slice.len() <= 16 {
             slice.copy_from_slice(&word[16 - slice.len()..]);
         } else {
             let (high, low) = slice.split_at_mut(slice.len() - 16);

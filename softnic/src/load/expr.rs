@@ -229,14 +229,21 @@ impl Reader<'_> {
             },
             "d2b" => {
                 let (expr, range) = self.data(&right()?, depth)?;
-                Typed::Bool(BoolExpr::NotZero(Arith {
-                    expr,
-                    wide: !range.exact(),
-                }))
+                Typed::Bool(match expr {
+                    Expr::FromBool(value) => *value,
+                    Expr::Valid(header) => BoolExpr::Valid(HeaderRef::Fixed(header)),
+                    expr => BoolExpr::NotZero(Arith {
+                        expr,
+                        wide: !range.exact(),
+                    }),
+                })
             }
             "b2d" => {
-                let value = Box::new(self.bool(&right()?, depth)?);
-                Typed::Data(Expr::FromBool(value), Range::field(1, false))
+                let value = match self.bool(&right()?, depth)? {
+                    BoolExpr::Const(value) => Expr::Const(u128::from(value)),
+                    value => Expr::FromBool(Box::new(value)),
+                };
+                Typed::Data(value, Range::field(1, false))
             }
             "two_comp_mod" | "usat_cast" | "sat_cast" => self.cast(json, op, depth)?,
             "?" => self.choose(json, depth)?,
@@ -281,6 +288,19 @@ impl Reader<'_> {
             op => op,
         };
         let range = Range::binary(op, left_range, right_range, amount);
+        // Compilers cut values to widths that they cannot exceed, and add nothing.
+        let nothing_to_do = match (op, &right) {
+            (BinaryOp::And, Expr::Const(mask)) => {
+                !left_range.signed
+                    && left_range.bits < 128
+                    && left_range.bits <= mask.trailing_ones()
+            }
+            (BinaryOp::Or | BinaryOp::Xor | BinaryOp::ShiftLeft, Expr::Const(0)) => true,
+            _ => false,
+        };
+        if nothing_to_do {
+            return Ok(Typed::Data(left, left_range));
+        }
         Ok(Typed::Data(
             Expr::Binary(op, Box::new(left), Box::new(right)),
             range,

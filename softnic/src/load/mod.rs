@@ -106,6 +106,12 @@ pub(crate) fn load(text: &[u8], p4info: &P4Info, options: &Options) -> Result<Lo
     let program = Program {
         fixed_bytes: symbols.layout.fixed_bytes,
         phv_bytes: symbols.layout.phv_bytes,
+        initially_valid: symbols
+            .layout
+            .headers
+            .iter()
+            .map(|header| header.metadata)
+            .collect(),
         headers: symbols.layout.headers,
         stacks: symbols.layout.stacks,
         standard,

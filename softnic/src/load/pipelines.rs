@@ -154,6 +154,22 @@ fn table_node(
         },
     };
     let next = next(json, names)?;
+    // Compilers wrap plain statements in tables without a key, which the control plane cannot see.
+    if table.schema.id == 0
+        && key.is_empty()
+        && color.is_none()
+        && !table.schema.direct_counter
+        && table.default.data.is_empty()
+        && let Some(action) = table.default.action
+    {
+        let next = match next {
+            Next::Always(next) => next,
+            Next::HitMiss { miss, .. } => miss,
+            Next::Action { by_action, .. } => by_action[usize::from(action)],
+        };
+        let action = table.schema.actions[usize::from(action)].action;
+        return Ok(Node::Action { action, next });
+    }
     tables.push(table);
     Ok(Node::Table {
         table: index,

@@ -97,7 +97,7 @@ impl Table {
 
     /// The entry that a packet's key matches. Overwrites the key.
     pub(crate) fn find(&self, key: &mut [u8]) -> Option<Slot> {
-        if self.entries.len() == 0 {
+        if self.entries.len() == 0 || key.is_empty() {
             return None;
         }
         self.index.find(&self.schema, &self.entries, key)
