@@ -1,0 +1,2 @@
+// No package.
+#include <core.p4>

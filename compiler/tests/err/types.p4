@@ -1,0 +1,66 @@
+// Types that do not fit.
+
+#include <core.p4>
+#include <v1model.p4>
+
+header h_t {
+    bit<8>  a;
+    bit<8>  b;
+    bit<16> c;
+    bit<4>  d;
+    bit<4>  e;
+    bit<1>  f;
+    bit<7>  g;
+}
+
+struct headers_t {
+    h_t h; h_t g;
+}
+
+struct meta_t {
+    bit<8> x; bit<8> y; bool flag;
+}
+
+parser P(packet_in packet, out headers_t hdr, inout meta_t meta, inout standard_metadata_t std) {
+    state start {
+        packet.extract(hdr.h);
+        transition accept;
+    }
+}
+
+control V(inout headers_t hdr, inout meta_t meta) {
+    apply {
+    }
+}
+
+control I(inout headers_t hdr, inout meta_t meta, inout standard_metadata_t std) {
+    apply {
+        hdr.h.a = hdr.h.c;
+        hdr.h.c = hdr.h.a + hdr.h.c;
+        if (hdr.h.a) { }
+        hdr.h.a = true;
+        meta.flag = hdr.h.a;
+        hdr.h.a = hdr.g;
+        meta = { 1, 2 };
+        hdr.h.a = (bit<8>)hdr.g;
+        hdr.h.a = hdr.h.c[20:13];
+        hdr.h.a = hdr.h.a < 1;
+    }
+}
+
+control E(inout headers_t hdr, inout meta_t meta, inout standard_metadata_t std) {
+    apply { }
+}
+
+control C(inout headers_t hdr, inout meta_t meta) {
+    apply {
+    }
+}
+
+control D(packet_out packet, in headers_t hdr) {
+    apply {
+        packet.emit(hdr);
+    }
+}
+
+V1Switch(P(), V(), I(), E(), C(), D()) main;

@@ -1,0 +1,58 @@
+// Parts of the language that this compiler does not know yet are refused.
+
+#include <core.p4>
+#include <v1model.p4>
+
+header h_t {
+    bit<8>  a;
+    bit<8>  b;
+    bit<16> c;
+    bit<4>  d;
+    bit<4>  e;
+    bit<1>  f;
+    bit<7>  g;
+}
+
+struct headers_t {
+    h_t h; h_t[4] stack;
+}
+
+struct meta_t {
+    bit<8> x; bit<8> y; bool flag;
+}
+
+parser P(packet_in packet, out headers_t hdr, inout meta_t meta, inout standard_metadata_t std) {
+    state start {
+        packet.extract(hdr.h);
+        transition accept;
+    }
+}
+
+control V(inout headers_t hdr, inout meta_t meta) {
+    apply {
+    }
+}
+
+control I(inout headers_t hdr, inout meta_t meta, inout standard_metadata_t std) {
+    apply {
+        hdr.stack[0].a = 1;
+        for (bit<8> i in 1 .. 4) { }
+    }
+}
+
+control E(inout headers_t hdr, inout meta_t meta, inout standard_metadata_t std) {
+    apply { }
+}
+
+control C(inout headers_t hdr, inout meta_t meta) {
+    apply {
+    }
+}
+
+control D(packet_out packet, in headers_t hdr) {
+    apply {
+        packet.emit(hdr);
+    }
+}
+
+V1Switch(P(), V(), I(), E(), C(), D()) main;
