@@ -154,7 +154,7 @@ async fn r7_3_bulk_writes_name_the_line() {
     assert_eq!(
         stderr(&output),
         format!(
-            "flownic: {path}:3: insert into vf_mac: there is such an entry already; nothing is written\n"
+            "flownic: {path}:3: cannot insert an entry of vf_mac: there is such an entry already; nothing is written\n"
         )
     );
 
@@ -181,7 +181,7 @@ async fn r9_1_dry_run_writes_nothing() {
     let output = flownic(&fake, &arguments).await;
     assert_eq!(
         stdout(&output),
-        "1 entries are right, nothing is written (dry run)\n",
+        "1 entry checked, nothing is written (dry run)\n",
         "{}",
         stderr(&output)
     );
@@ -206,7 +206,7 @@ async fn r9_1_apply_says_where() {
     let output = flownic(&fake, &["vn", "apply", path]).await;
     assert_eq!(
         stdout(&output),
-        "  network blue: new, vni 100\n1 changes applied, revision 7\n"
+        "  network blue: new, vni 100\n1 change applied, revision 7\n"
     );
 }
 

@@ -101,7 +101,14 @@ fn text(device: &Device, output: Output) -> String {
             "id",
             format!("{:04x}:{:04x}", device.vendor_id, device.device_id),
         ),
-        ("interface", format!("version {}", device.interface_version)),
+        (
+            "interface",
+            format!(
+                "{}.{}",
+                device.interface_version >> 16,
+                device.interface_version & 0xffff
+            ),
+        ),
         ("firmware", device.firmware.clone()),
         ("pipeline", device.pipeline_cookie.clone()),
         ("health", output.mark(device.healthy, &health)),

@@ -4,8 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use flownic_api::v1;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
 
 use super::repeat;
 use crate::cli::{EntryOptions, TableCommand};
@@ -43,11 +42,13 @@ struct Entries {
 
 #[derive(Serialize)]
 struct Entry {
-    r#match: Map<String, Value>,
+    #[serde(serialize_with = "as_map")]
+    r#match: Words,
     #[serde(skip_serializing_if = "Option::is_none")]
     priority: Option<i32>,
     action: String,
-    params: Map<String, Value>,
+    #[serde(serialize_with = "as_map")]
+    params: Words,
     default: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     packets: Option<u64>,
@@ -59,6 +60,13 @@ struct Entry {
 struct Written {
     dry_run: bool,
     written: usize,
+}
+
+/// Names and values, in the order of the program.
+type Words = Vec<(String, String)>;
+
+fn as_map<S: Serializer>(words: &Words, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(words.iter().map(|(name, value)| (name, value)))
 }
 
 /// An update and where it was written down: `file:3: `, or nothing for the command line.
@@ -179,35 +187,23 @@ async fn show(
         entries.extend(part.entries.iter().map(|entry| {
             let (action, params) = catalog.print_action(entry);
             Entry {
-                r#match: object(catalog.print_match(info, entry)),
+                r#match: catalog.print_match(info, entry),
                 priority: Some(entry.priority).filter(|&priority| priority != 0),
                 action,
-                params: object(params),
+                params,
                 default: entry.is_default,
                 packets: entry.packets,
                 bytes: entry.bytes,
             }
         }));
     }
-    entries.sort_by_cached_key(|entry| {
-        (
-            entry.default,
-            Value::Object(entry.r#match.clone()).to_string(),
-        )
-    });
+    entries.sort_by_cached_key(|entry| (entry.default, entry.r#match.clone()));
     let fields: Vec<&str> = info.match_fields.iter().map(short_name).collect();
     let listed = Entries {
         table: info.preamble.name.clone(),
         entries,
     };
     output.print(&listed, |list| show_text(list, &fields))
-}
-
-fn object(pairs: Vec<(String, String)>) -> Map<String, Value> {
-    pairs
-        .into_iter()
-        .map(|(name, value)| (name, Value::String(value)))
-        .collect()
 }
 
 fn show_text(list: &Entries, fields: &[&str]) -> String {
@@ -223,10 +219,13 @@ fn show_text(list: &Entries, fields: &[&str]) -> String {
             .flatten(),
     );
     let rows = list.entries.iter().map(|entry| {
-        let field = |name: &&str| match entry.r#match.get(*name) {
-            Some(Value::String(value)) => value.clone(),
-            _ if entry.default => "(default)".into(),
-            _ => "*".into(),
+        let field = |name: &&str| {
+            let given = entry.r#match.iter().find(|(field, _)| field == name);
+            match given {
+                Some((_, value)) => value.clone(),
+                None if entry.default => "(default)".into(),
+                None => "*".into(),
+            }
         };
         let number =
             |number: Option<u64>| number.map_or_else(String::new, |number| number.to_string());
@@ -240,7 +239,7 @@ fn show_text(list: &Entries, fields: &[&str]) -> String {
         }
         let mut action = entry.action.clone();
         for (name, value) in &entry.params {
-            action.push_str(&format!(" {name}={}", value.as_str().unwrap_or_default()));
+            action.push_str(&format!(" {name}={value}"));
         }
         row.push(action);
         if counted {
@@ -249,9 +248,9 @@ fn show_text(list: &Entries, fields: &[&str]) -> String {
         row
     });
     format!(
-        "{}{} entries in {}",
+        "{}{} in {}",
         table(&titles, rows),
-        list.entries.len(),
+        count(list.entries.len(), "entry", "entries"),
         list.table
     )
 }
@@ -297,12 +296,10 @@ async fn write(
         dry_run: options.dry_run,
         written: if options.dry_run { 0 } else { requests.len() },
     };
+    let number = count(requests.len(), "entry", "entries");
     output.print(&written, |written| match written.dry_run {
-        true => format!(
-            "{} entries are right, nothing is written (dry run)",
-            requests.len()
-        ),
-        false => format!("{} entries written", written.written),
+        true => format!("{number} checked, nothing is written (dry run)"),
+        false => format!("{number} written"),
     })
 }
 
@@ -327,7 +324,7 @@ fn first_error(requests: &[Request], statuses: &[v1::UpdateStatus]) -> Result<()
     let (request, status) = (&requests[index], &statuses[index]);
     let code = tonic::Code::from_i32(i32::try_from(status.code).unwrap_or(2));
     let what = format!(
-        "{} into {}: {}; nothing is written",
+        "cannot {} an entry of {}: {}; nothing is written",
         request.line.kind.name(),
         request.line.table,
         status.message
@@ -355,6 +352,11 @@ fn read_file(file: &Path) -> Result<Vec<Request>, Error> {
         return Err(Error::Usage(format!("{name} has no entries")));
     }
     Ok(requests)
+}
+
+/// `1 entry`, `2 entries`.
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn at(origin: &str, error: Error) -> Error {

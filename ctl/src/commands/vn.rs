@@ -129,10 +129,11 @@ async fn apply_command(
             text.push_str(&format!("  not confirmed: {host}\n"));
         }
         let count = applied.changes.len();
+        let changes = if count == 1 { "change" } else { "changes" };
         text + &match (count, applied.dry_run) {
             (0, _) => format!("nothing changes, revision {}", applied.revision),
-            (_, true) => format!("{count} changes, not applied (dry run)"),
-            (_, false) => format!("{count} changes applied, revision {}", applied.revision),
+            (_, true) => format!("{count} {changes}, not applied (dry run)"),
+            (_, false) => format!("{count} {changes} applied, revision {}", applied.revision),
         }
     })
 }
@@ -149,13 +150,17 @@ pub(crate) async fn apply(
         toml,
         dry_run,
     };
-    let explain = networks.explain(&format!("{source_name} is refused, nothing is changed"));
-    Ok(networks
-        .client
-        .apply(request)
-        .await
-        .map_err(explain)?
-        .into_inner())
+    let explain = networks.explain(&format!("cannot apply {source_name}"));
+    // What is wrong with a file comes with excerpts of it, on lines of their own.
+    let refuse = |status: tonic::Status| match status.code() {
+        tonic::Code::InvalidArgument => Error::Failed(format!(
+            "{source_name} is refused, nothing is changed\n{}",
+            status.message()
+        )),
+        _ => explain(status),
+    };
+    let answer = networks.client.apply(request).await.map_err(refuse)?;
+    Ok(answer.into_inner())
 }
 
 async fn get(networks: &mut Networks) -> Result<v1::GetResponse, Error> {

@@ -156,3 +156,65 @@ impl Drop for Process {
         self.signal(Signal::KILL);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    fn alive(process: &Process) -> bool {
+        let group = process.group.unwrap();
+        rustix::process::test_kill_process_group(group).is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_program_that_serves_is_waited_for_and_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let serve = shell(
+            "echo starting; echo ready on x; trap 'exit 0' TERM; while :; do sleep 0.1; done",
+        );
+        let mut process = Process::start_serving("x", serve, &log).await.unwrap();
+        process.check().unwrap();
+        process.end().await.unwrap();
+        assert!(process.check().is_err());
+        let log = std::fs::read_to_string(&log).unwrap();
+        assert!(log.starts_with("starting\nready on x\n"), "{log}");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_ends_early_is_told_with_its_last_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let started =
+            Process::start_serving("x", shell("echo no such device >&2; exit 3"), &log).await;
+        let error = started.err().unwrap().to_string();
+        assert!(
+            error.contains("x ended while starting (exit status: 3)"),
+            "{error}"
+        );
+        assert!(error.ends_with("no such device"), "{error}");
+    }
+
+    /// No process outlives the demo, nor do the children of one.
+    #[tokio::test]
+    async fn a_dropped_program_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let stubborn = shell("trap '' TERM INT; echo ready; sleep 1000 & wait; sleep 1000");
+        let process = Process::start_serving("x", stubborn, &log).await.unwrap();
+        assert!(alive(&process));
+        let group = process.group.unwrap();
+        drop(process);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while rustix::process::test_kill_process_group(group).is_ok() {
+            assert!(Instant::now() < deadline, "still there");
+            sleep(LOOK).await;
+        }
+    }
+}

@@ -100,7 +100,7 @@ impl Agent for FakeAgent {
             address: "vfio-user:/run/a/nic.sock".into(),
             vendor_id: 0x1b36,
             device_id: 0x0f1c,
-            interface_version: 1,
+            interface_version: 0x1_0000,
             firmware: "flownic 0.1.0".into(),
             pipeline_cookie: 0xfeed,
             healthy: true,
