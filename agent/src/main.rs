@@ -1,5 +1,6 @@
 //! `flownicd`: runs the agent of one NIC until it is told to end.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -71,6 +72,7 @@ fn start_log(format: LogFormat) {
     let filter = EnvFilter::try_from_env("FLOWNIC_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.init(),

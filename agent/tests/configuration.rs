@@ -2,11 +2,17 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use flownic_agent::state::contents::Mirror;
 use flownic_agent::state::{Input, Settings};
+use flownic_agent::tables::flow::Scope;
 use flownic_api::v1;
 use flownic_api::v1::agent_message::Message as ToService;
 use flownic_api::v1::nis_message::Message;
 use flownic_pipeline::entity::{Entity, UpdateKind};
+use flownic_versions::Versions;
 use support::bench::{Bench, bench, configured, tables_of};
 use support::messages::*;
 use support::p4info;
@@ -261,11 +267,35 @@ fn a_restarted_agent_removes_flows_of_what_left() {
     bench.written.clear();
     // blue/a and with it two flows are gone; a new VNIC needs a slot.
     let vnics = vec![vnic("blue/c", BLUE, 5, 30), vnic("red/a", RED, 8, 10)];
-    bench.configure(configure(1, vnics));
+    bench.say(Message::Configure(configure(1, vnics)));
+    while bench.step() {
+        // From the first write on: its slot must not come alive under a new owner.
+        let alive = alive_flows(&bench);
+        assert!(!alive.contains(&(BLUE, [10, 0, 0, 10].into())), "{alive:?}");
+    }
     let flows = bench.state.flows(bench.now, None);
     assert_eq!(flows.len(), 1, "{flows:?}");
     assert!(flows[0].current && flows[0].entry.vnic == "red/a");
     assert_eq!(bench.store.table("flow_ipv4").len(), 1);
+}
+
+/// Networks and sources of the flow entries whose versions are those in the NIC's registers.
+fn alive_flows(bench: &Bench) -> Vec<(u32, IpAddr)> {
+    let mut mirror = Mirror::default();
+    for (&(register, index), value) in bench.store.registers() {
+        mirror.put_register(&bench.tables, register, index, value);
+    }
+    let current = |of: &BTreeMap<u16, Versions>, scope: Scope| {
+        of.get(&scope.slot).copied().unwrap_or_default() == scope.versions
+    };
+    let entries = bench.store.table("flow_ipv4").into_iter();
+    let flows = entries.map(|entry| bench.tables.flows.decode(&entry).expect("readable"));
+    flows
+        .filter(|(_, action)| {
+            current(&mirror.vn_versions, action.vn) && current(&mirror.vnic_versions, action.vnic)
+        })
+        .map(|(key, _)| (key.vni, key.tuple.src))
+        .collect()
 }
 
 fn deliver(bench: &mut Bench, entries: Vec<v1::FlowEntry>) {

@@ -107,6 +107,7 @@ impl Daemon {
             service: from_service,
             requests: requested,
         };
+        let address = options.nic.address().to_owned();
         let nic = nic::NicTask {
             source: options.nic,
             events: nic_events,
@@ -115,6 +116,7 @@ impl Daemon {
         };
         let operators = operators::Operators {
             host: options.settings.host,
+            address,
             service: options.service,
             started,
             nic: nic_status.clone(),

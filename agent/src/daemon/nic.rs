@@ -154,10 +154,12 @@ impl NicTask {
     pub(super) async fn run(self, first: Opened) {
         let mut opened = Some(first);
         let mut backoff = Backoff::default();
+        let mut told = String::new();
         loop {
             let trouble = match opened.take() {
                 Some(nic) => {
                     backoff.reset();
+                    told.clear();
                     Trouble::Nic(self.session(nic).await)
                 }
                 None => match open(&*self.source).await {
@@ -168,15 +170,17 @@ impl NicTask {
                     Err(trouble) => trouble,
                 },
             };
-            let delay = backoff.delay();
-            let nic = self.source.address();
-            tracing::error!(nic, error = %trouble, ?delay, "the NIC is not usable, trying again");
             let problem = trouble.to_string();
+            if problem != told {
+                let nic = self.source.address();
+                tracing::error!(nic, error = problem, "the NIC is not usable, trying again");
+                told.clone_from(&problem);
+            }
             self.status.send_replace(NicStatus {
                 opened: None,
                 problem,
             });
-            sleep(delay).await;
+            sleep(backoff.delay()).await;
         }
     }
 

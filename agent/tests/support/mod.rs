@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod bench;
+pub mod fake_nic;
 pub mod messages;
 pub mod store;
 

@@ -22,6 +22,8 @@ use flownic_driver::NicError;
 pub(super) struct Operators {
     /// Name of the host.
     pub(super) host: String,
+    /// Address of the NIC.
+    pub(super) address: String,
     /// Address of the network interface service.
     pub(super) service: String,
     /// When the agent started.

@@ -32,6 +32,7 @@ impl Agent for Operators {
         let status = self.nic.borrow().clone();
         let mut device = v1::Device {
             host: self.host.clone(),
+            address: self.address.clone(),
             health: status.problem,
             nis_attached: snapshot.attached,
             nis: self.service.clone(),
@@ -42,7 +43,6 @@ impl Agent for Operators {
             return Ok(Response::new(device));
         };
         let info = opened.nic.info();
-        device.address = info.address.clone();
         if let Some(pci) = info.pci {
             device.vendor_id = pci.vendor.into();
             device.device_id = pci.device.into();
