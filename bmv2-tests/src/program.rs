@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use flownic_compiler::{Options, SourceSet, compile};
 use flownic_pipeline::p4info::P4Info;
 
 /// Environment variable: a directory with `flownic.json` and `flownic.p4info.json` to use in
@@ -49,9 +50,13 @@ impl Program {
                 &directory.join("flownic.p4info.json"),
             );
         }
-        Err(ProgramError::Compile(
-            "the compiler is not there yet".into(),
-        ))
+        let sources = SourceSet::from_path(repository().join("p4/flownic.p4"), Vec::new());
+        let output = compile(&sources, &Options::default())
+            .map_err(|problems| ProgramError::Compile(problems.render()))?;
+        Ok(Program {
+            json: output.program.to_json().into_bytes(),
+            p4info: output.p4info,
+        })
     }
 
     /// From files of any compiler.
