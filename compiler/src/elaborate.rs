@@ -117,10 +117,7 @@ impl Elaborator<'_> {
                 _ => continue,
             };
             let name = match of {
-                BlockOf::Control(c) => {
-                    let control = self.program.control(c);
-                    control_plane_name(&control.name, &control.annotations)
-                }
+                BlockOf::Control(c) => self.program.control(c).name.clone(),
                 BlockOf::Parser(p) => self.program.parser(p).name.clone(),
             };
             let arguments = self.program.instance(id).arguments.clone();

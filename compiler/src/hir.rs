@@ -251,7 +251,6 @@ pub(crate) struct Control {
     pub(crate) constructor: Vec<VarId>,
     pub(crate) locals: Vec<Local>,
     pub(crate) body: Vec<Stmt>,
-    pub(crate) annotations: Annotations,
     pub(crate) span: Span,
 }
 

@@ -104,6 +104,7 @@ impl Checker<'_> {
 
     pub(super) fn control(&mut self, control: &ast::ControlDecl) {
         let signature = &control.signature;
+        self.check_annotations(&signature.annotations);
         if !signature.type_parameters.is_empty() {
             return self.unsupported(signature.name.span, "a generic control");
         }
@@ -122,7 +123,6 @@ impl Checker<'_> {
                 constructor,
                 locals,
                 body,
-                annotations: signature.annotations.clone(),
                 span: signature.name.span,
             }
         });
@@ -133,6 +133,7 @@ impl Checker<'_> {
 
     pub(super) fn parser(&mut self, parser: &ast::ParserDecl) {
         let signature = &parser.signature;
+        self.check_annotations(&signature.annotations);
         if !signature.type_parameters.is_empty() {
             return self.unsupported(signature.name.span, "a generic parser");
         }

@@ -173,7 +173,8 @@ impl Checker<'_> {
         if kind == RecordKind::Header {
             self.check_header(&record);
         }
-        self.declare(name, Entity::Type(Type::Record(record)));
+        let made = self.bounded(Type::Record(record), name.span);
+        self.declare(name, Entity::Type(made));
     }
 
     fn check_field(&mut self, kind: RecordKind, field: &ast::FieldDecl, ty: &Type) {

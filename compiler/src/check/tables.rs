@@ -1,11 +1,11 @@
 //! Tables.
 
-use super::{Checker, Entity};
+use super::{Checker, Entity, control_plane_name};
 use crate::ast::{self, ActionRef, KeyElement, Property, PropertyValue};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::hir::{
-    ActionId, DefaultAction, Entries, Entry, Expr, ExprKind, InstanceId, Key, Object, Table,
-    TableAction, TableId,
+    ActionId, Builtin, Callee, DefaultAction, Entries, Entry, Expr, ExprKind, InstanceId, Key,
+    Object, Program, Table, TableAction, TableId,
 };
 use crate::types::{Function, Type};
 
@@ -132,10 +132,11 @@ impl Checker<'_> {
             return None;
         }
         let given = self.given_name(&element.annotations);
+        let path = path_name(&self.program, &value);
         Some(Key {
             value,
             kind: element.kind.name.clone(),
-            name: given.or_else(|| written(&element.value).map(Into::into)),
+            name: given.or_else(|| path.map(Into::into)),
             annotations: element.annotations.clone(),
         })
     }
@@ -306,24 +307,26 @@ impl Checker<'_> {
     }
 }
 
-/// The name that a key has without `@name`: what is written, when it is a path.
-fn written(expr: &ast::Expr) -> Option<String> {
+/// The name that a key has without `@name`: its path, when it is one.
+fn path_name(program: &Program, expr: &Expr) -> Option<String> {
     match &expr.kind {
-        ast::ExprKind::Name(name, _) => Some(name.name.to_string()),
-        ast::ExprKind::Member(base, member) => Some(format!("{}.{}", written(base)?, member.name)),
-        ast::ExprKind::Index(base, index) => match &index.kind {
-            ast::ExprKind::Int(value, _) => Some(format!("{}[{value}]", written(base)?)),
+        ExprKind::Var(var) => Some(program.var(*var).name.to_string()),
+        ExprKind::Field(base, at) => {
+            let front = path_name(program, base)?;
+            let field = base.ty.record()?.fields.get(*at)?;
+            let name = control_plane_name(&field.name, &field.annotations);
+            Some(format!("{front}.{name}"))
+        }
+        ExprKind::Element(base, index) => match &index.kind {
+            ExprKind::Int(value) => Some(format!("{}[{value}]", path_name(program, base)?)),
             _ => None,
         },
-        ast::ExprKind::Slice(base, high, low) => match (&high.kind, &low.kind) {
-            (ast::ExprKind::Int(high, _), ast::ExprKind::Int(low, _)) => {
-                Some(format!("{}[{high}:{low}]", written(base)?))
-            }
-            _ => None,
-        },
-        ast::ExprKind::Call(callee, _, arguments) if arguments.is_empty() => match &callee.kind {
-            ast::ExprKind::Member(base, method) if &*method.name == "isValid" => {
-                Some(format!("{}.isValid()", written(base)?))
+        ExprKind::Slice(base, high, low) => {
+            Some(format!("{}[{high}:{low}]", path_name(program, base)?))
+        }
+        ExprKind::Call(call) => match &call.callee {
+            Callee::Builtin(Builtin::IsValid, base) => {
+                Some(format!("{}.$valid$", path_name(program, base)?))
             }
             _ => None,
         },

@@ -12,6 +12,24 @@ use crate::types::{Type, TypeParameter};
 /// Widest value, bits; and longest stack.
 const MAX_WIDTH: u32 = 2048;
 const MAX_STACK: u32 = 1024;
+/// Parts of a structure or tuple, those of its parts included; and depth.
+const MAX_PARTS: u32 = 20_000;
+const MAX_TYPE_DEPTH: u32 = 64;
+
+fn within(ty: &Type, budget: &mut u32, depth: u32) -> bool {
+    if *budget == 0 || depth > MAX_TYPE_DEPTH {
+        return false;
+    }
+    *budget -= 1;
+    match ty {
+        Type::Tuple(items) => items.iter().all(|item| within(item, budget, depth + 1)),
+        Type::Record(record) => {
+            (record.fields.iter()).all(|field| within(&field.ty, budget, depth + 1))
+        }
+        Type::Stack(element, size) => (0..*size).all(|_| within(element, budget, depth + 1)),
+        _ => true,
+    }
+}
 
 impl Checker<'_> {
     pub(super) fn resolve(&mut self, ty: &ast::Type) -> Type {
@@ -29,7 +47,8 @@ impl Checker<'_> {
             TypeKind::Named(name, arguments) => self.named(name, arguments, ty.span),
             TypeKind::Stack(element, size) => self.stack(element, size),
             TypeKind::Tuple(items) => {
-                Type::Tuple(items.iter().map(|item| self.resolve(item)).collect())
+                let made = Type::Tuple(items.iter().map(|item| self.resolve(item)).collect());
+                self.bounded(made, ty.span)
             }
             TypeKind::List => {
                 self.unsupported(ty.span, "the type `list`");
@@ -40,6 +59,18 @@ impl Checker<'_> {
                 Type::Bad
             }
         }
+    }
+
+    /// The type, unless it has more parts than any program needs: types may share parts, so that
+    /// a few lines make one of any size.
+    pub(super) fn bounded(&mut self, ty: Type, span: Span) -> Type {
+        let mut budget = MAX_PARTS;
+        if within(&ty, &mut budget, 0) {
+            return ty;
+        }
+        let message = format!("the type has more than {MAX_PARTS} parts, or is too deep");
+        self.error(Code::Limit, span, message);
+        Type::Bad
     }
 
     fn sized(&mut self, width: &ast::Expr, make: fn(u32) -> Type, least: u32) -> Type {

@@ -11,6 +11,7 @@ use super::storage::{Place, Slot};
 use crate::ast::Direction;
 use crate::diagnostics::Code as MessageCode;
 use crate::hir::{ActionId, Call, Callee, Expr, ExprKind, Stmt, StmtKind, VarId};
+use crate::types::Type;
 
 /// Calls `visit` with the operands of an expression.
 pub(crate) fn children(expr: &Expr, visit: &mut impl FnMut(&Expr)) {
@@ -241,6 +242,13 @@ impl Lowerer<'_> {
         let mut runtime_data = Vec::new();
         for (at, param) in declared.params.iter().enumerate() {
             let var = program.var(param.var);
+            if !matches!(var.ty.base(), Type::Bit(_) | Type::Signed(_)) {
+                let message = format!(
+                    "bmv2 cannot take a parameter of type {} from tables",
+                    var.ty
+                );
+                self.error(MessageCode::Target, var.span, message);
+            }
             runtime_data.push(bmv2::RuntimeData {
                 name: var.name.to_string(),
                 bitwidth: var.ty.width().unwrap_or(0),

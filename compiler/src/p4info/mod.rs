@@ -178,7 +178,9 @@ impl Builder<'_> {
         }
         for object in &design.externs {
             let declared = program.instance(object.instance);
-            if let Some(prefix) = extern_prefix(object) {
+            if let Some(prefix) = extern_prefix(object)
+                && !self.is_orphan(prefix, object)
+            {
                 self.symbol(prefix, &object.name, &declared.annotations, object.span);
             }
         }
@@ -431,6 +433,9 @@ impl Builder<'_> {
         let Some(prefix) = extern_prefix(object) else {
             return;
         };
+        if self.is_orphan(prefix, object) {
+            return;
+        }
         let annotations = &self.program.instance(object.instance).annotations;
         let preamble = self.preamble(prefix, &object.name, annotations);
         let number = |at: usize| match object.arguments.get(at).and_then(Option::as_ref) {
@@ -481,9 +486,20 @@ impl Builder<'_> {
         }
     }
 
+    /// Whether this is a direct resource of no table.
+    fn is_orphan(&self, prefix: Prefix, object: &ExternObject) -> bool {
+        let direct = matches!(prefix, Prefix::DirectCounter | Prefix::DirectMeter);
+        direct && self.owner(object).is_none()
+    }
+
     /// Id of the table that a direct resource belongs to.
     fn table_of(&self, object: &ExternObject) -> u32 {
-        let owner = self.design.tables.iter().find(|table| {
+        self.owner(object)
+            .map_or(0, |table| self.ids.get(Prefix::Table, &table.name))
+    }
+
+    fn owner(&self, object: &ExternObject) -> Option<&TableObject> {
+        self.design.tables.iter().find(|table| {
             let declared = self.program.table(table.table);
             let same_block = self.design.blocks[table.block]
                 .externs
@@ -494,8 +510,7 @@ impl Builder<'_> {
                     .is_some_and(|found| found.name == object.name);
             let named = [declared.counters, declared.meters].contains(&Some(object.instance));
             same_block && named
-        });
-        owner.map_or(0, |table| self.ids.get(Prefix::Table, &table.name))
+        })
     }
 
     fn controller_header(&mut self, header: &std::rc::Rc<crate::types::Record>) {
@@ -526,7 +541,11 @@ impl Builder<'_> {
 
     fn field_width(&mut self, ty: &Type) -> u32 {
         self.data_type(ty);
-        ty.width().unwrap_or(0)
+        // Errors and enumerations without values have no width that a controller may know.
+        match ty.base() {
+            Type::Error | Type::Enum(_) => 0,
+            _ => ty.width().unwrap_or(0),
+        }
     }
 }
 

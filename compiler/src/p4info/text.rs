@@ -31,14 +31,9 @@ fn written(annotation: &Annotation) -> String {
     if !annotation.has_body || annotation.body.is_empty() {
         return format!("@{name}");
     }
-    let mut body = String::new();
-    for token in &annotation.body {
-        if token.spaced && !body.is_empty() {
-            body.push(' ');
-        }
-        body.push_str(&token_text(token));
-    }
-    format!("@{name}({body})")
+    // As the reference compiler writes them, with a space between all words.
+    let words: Vec<String> = annotation.body.iter().map(token_text).collect();
+    format!("@{name}({})", words.join(" "))
 }
 
 fn token_text(token: &Token) -> String {

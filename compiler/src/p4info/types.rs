@@ -92,7 +92,7 @@ impl Builder<'_> {
     }
 }
 
-/// A constant as the shortest big-endian bytes.
+/// A constant as big-endian bytes, as many as its type has.
 pub(super) fn bytes(expr: &Expr) -> Vec<u8> {
     let width = expr.ty.width().unwrap_or(1);
     match &expr.kind {
@@ -105,5 +105,8 @@ pub(super) fn bytes(expr: &Expr) -> Vec<u8> {
 
 fn big_endian(value: &BigInt, width: u32) -> Vec<u8> {
     let (_, bytes) = (value & crate::check::mask(width)).to_bytes_be();
-    bytes
+    let length = (width.div_ceil(8).max(1) as usize).max(bytes.len());
+    let mut padded = vec![0; length - bytes.len()];
+    padded.extend(bytes);
+    padded
 }

@@ -45,7 +45,7 @@ control V(inout headers_t hdr, inout meta_t meta) {
 
 control I(inout headers_t hdr, inout meta_t meta, inout standard_metadata_t std) {
     @name("renamed") @id(5)
-    action set(@id(3) port_t port, Color color, bool flag) { meta.x = (bit<8>)color; std.egress_spec = (bit<9>)port; }
+    action set(@id(3) port_t port, Color color) { meta.x = (bit<8>)color; std.egress_spec = (bit<9>)port; }
     @name(".absolute")
     action other() { }
     @brief("Chooses") @description("a port") @custom(1, "two")
