@@ -34,7 +34,7 @@ struct Arguments {
     /// Serial number of the device
     #[arg(long, default_value_t = 1)]
     serial: u64,
-    /// A port: NUMBER=unix:PATH[,peer=PATH] or NUMBER=tap:NAME[@NAMESPACE]
+    /// A port, `NUMBER=unix:PATH[,peer=PATH]` or `NUMBER=tap:NAME[@NAMESPACE]`
     #[arg(long = "port", value_name = "PORT")]
     ports: Vec<PortAddress>,
     /// Capture a port, both directions: NUMBER=FILE.pcapng
