@@ -144,15 +144,18 @@ fn a_new_version_is_one_register_write() {
     assert_eq!(bench.written[0].kind, UpdateKind::Modify);
 }
 
+/// What makes a configuration wrong.
+type Change = &'static dyn Fn(&mut v1::Configure);
+
 #[test]
 fn a_wrong_configuration_is_refused_as_a_whole_and_says_where() {
-    let cases: [(&str, &dyn Fn(&mut v1::Configure)); 9] = [
+    let cases: [(&str, Change); 9] = [
         ("self: is missing", &|c| c.self_ = None),
         ("self: is for host \"host-b\"", &|c| {
             c.self_.as_mut().unwrap().name = "host-b".into()
         }),
         ("vnics[1] \"blue/b\": a MAC has 5 bytes", &|c| {
-            drop(c.vnics[1].mac.pop())
+            c.vnics[1].mac.truncate(5)
         }),
         (
             "vnics[1] \"blue/b\": vf 0 vlan 0 is taken by \"blue/a\"",
@@ -165,7 +168,7 @@ fn a_wrong_configuration_is_refused_as_a_whole_and_says_where() {
             c.vnics[0].addresses[0].push(0)
         }),
         ("vnics[0] \"blue/a\": vns has no versions", &|c| {
-            drop(c.vns.remove(0))
+            c.vns.retain(|vn| vn.vni != BLUE)
         }),
         ("vns[1] vni 200: version 0 is never current", &|c| {
             c.vns[1].versions.as_mut().unwrap().lb = 0;
@@ -181,7 +184,7 @@ fn a_wrong_configuration_is_refused_as_a_whole_and_says_where() {
         change(&mut wrong);
         bench.say(Message::Configure(wrong));
         bench.run();
-        match &bench.to_service()[..] {
+        match &bench.messages()[..] {
             [ToService::Ack(ack)] if ack.id == 7 => {
                 assert!(
                     ack.error.contains(expected),
@@ -202,11 +205,11 @@ fn a_full_guard_table_keeps_the_vf_detached_and_is_told() {
     store.resize("vf_ipv4", 1);
     let mut bench = Bench::new(Settings::new(HOST), store);
     bench.connect(1);
-    bench.to_service();
+    bench.messages();
     bench.say(Message::Configure(two_tenants(1)));
     bench.run();
     assert_eq!(bench.store.table("vf_attach").len(), 0);
-    match &bench.to_service()[..] {
+    match &bench.messages()[..] {
         [ToService::Ack(ack)] => assert!(ack.error.contains("vf_ipv4: full"), "{}", ack.error),
         other => panic!("{other:?}"),
     }
@@ -229,7 +232,7 @@ fn a_restarted_agent_keeps_flows_and_slots() {
 
     let mut bench = Bench::new(Settings::new(HOST), bench.store);
     bench.connect(1);
-    match &bench.to_service()[..] {
+    match &bench.messages()[..] {
         [ToService::Hello(hello)] => {
             assert_eq!(hello.installed.len(), 2);
             assert!(
@@ -263,7 +266,7 @@ fn a_restarted_agent_removes_flows_of_what_left() {
     assert_eq!(bench.state.mirror().flows.len(), 3);
     let mut bench = Bench::new(Settings::new(HOST), bench.store);
     bench.connect(1);
-    bench.to_service();
+    bench.messages();
     bench.written.clear();
     // blue/a and with it two flows are gone; a new VNIC needs a slot.
     let vnics = vec![vnic("blue/c", BLUE, 5, 30), vnic("red/a", RED, 8, 10)];
@@ -305,7 +308,7 @@ fn deliver(bench: &mut Bench, entries: Vec<v1::FlowEntry>) {
         packets: Vec::new(),
     }));
     bench.run();
-    match &bench.to_service()[..] {
+    match &bench.messages()[..] {
         [ToService::Ack(ack)] if ack.error.is_empty() => {}
         other => panic!("{other:?}"),
     }
@@ -334,7 +337,7 @@ fn a_configuration_for_a_lost_nic_is_kept() {
     let mut bench = bench();
     bench.input(Input::NicDown("unplugged".into()));
     bench.say(Message::Configure(two_tenants(4)));
-    match &bench.to_service()[..] {
+    match &bench.messages()[..] {
         [ToService::Ack(ack)] => assert!(ack.error.contains("unplugged"), "{}", ack.error),
         other => panic!("{other:?}"),
     }

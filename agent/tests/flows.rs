@@ -41,7 +41,7 @@ fn reply(id: u64, entries: Vec<v1::FlowEntry>, packets: Vec<v1::PacketOut>) -> M
 fn packets_leave_after_their_entries_are_installed() {
     let mut bench = configured();
     let frame = miss(&mut bench, 1000);
-    let id = match &bench.to_service()[..] {
+    let id = match &bench.messages()[..] {
         [ToService::Punt(punt)] => {
             let packet = punt.packet.as_ref().unwrap();
             assert_eq!(packet.reason, v1::PuntReason::Miss as i32);
@@ -85,7 +85,7 @@ fn packets_leave_after_their_entries_are_installed() {
 fn answers_that_wait_together_are_one_batch() {
     let mut bench = configured();
     (1000..1010).for_each(|port| drop(miss(&mut bench, port)));
-    assert_eq!(bench.to_service().len(), 10);
+    assert_eq!(bench.messages().len(), 10);
     bench.batches.clear();
     // The first answer finds the NIC idle; the others come while it works.
     bench.say(reply(1, vec![entry(1000)], vec![]));
@@ -169,7 +169,7 @@ fn a_full_table_leaves_the_flow_with_the_service() {
     store.resize("flow_ipv4", 1);
     let mut bench = Bench::new(Settings::new(HOST), store);
     bench.connect(1);
-    bench.to_service();
+    bench.messages();
     bench.configure(two_tenants(1));
     bench.notices();
     for port in [1000, 1001, 1002] {
@@ -198,7 +198,7 @@ fn a_full_table_leaves_the_flow_with_the_service() {
     }));
     bench.run();
     assert_eq!(bench.sent.len(), 4);
-    match &bench.to_service()[..] {
+    match &bench.messages()[..] {
         [ToService::Ack(ack)] => assert!(ack.error.contains("flow_ipv4: full"), "{}", ack.error),
         other => panic!("{other:?}"),
     }
@@ -215,10 +215,10 @@ fn a_delivery_is_acknowledged_after_its_packets_left() {
         packets: vec![packet_out(0, vec![1; 60])],
     }));
     for expected in ["write", "packet"] {
-        assert!(bench.to_service().is_empty(), "not before the {expected}");
+        assert!(bench.messages().is_empty(), "not before the {expected}");
         assert!(bench.step());
     }
-    match &bench.to_service()[..] {
+    match &bench.messages()[..] {
         [ToService::Ack(ack)] => assert_eq!((ack.id, ack.error.as_str()), (5, "")),
         other => panic!("{other:?}"),
     }
@@ -259,7 +259,7 @@ fn what_leads_out_of_its_network_is_refused() {
             packets: vec![packet_out(77, vec![1; 60])],
         }));
         bench.run();
-        match &bench.to_service()[..] {
+        match &bench.messages()[..] {
             [ToService::Ack(ack)] => {
                 assert!(
                     ack.error.contains(expected),
@@ -330,13 +330,13 @@ fn the_punt_queue_is_bounded_and_its_overflow_counted() {
         );
         // Sent packets count as well, until they are answered.
         bench.connect(1);
-        assert_eq!(bench.to_service().len(), 1 + fit);
+        assert_eq!(bench.messages().len(), 1 + fit);
         miss(&mut bench, 2000);
         assert_eq!(bench.state.queued(), fit);
         bench.say(reply(1, vec![], vec![]));
         miss(&mut bench, 2001);
         assert_eq!(bench.state.queued(), fit);
-        assert_eq!(bench.to_service().len(), 1);
+        assert_eq!(bench.messages().len(), 1);
     }
 }
 
@@ -353,7 +353,7 @@ fn packets_wait_for_the_service_until_their_deadline() {
     bench.advance(200);
     assert_eq!(bench.drops(), [("SERVICE_TIMEOUT".to_owned(), 16, 1)]);
     bench.connect(2);
-    let sent = bench.to_service();
+    let sent = bench.messages();
     assert!(
         matches!(&sent[..], [ToService::Hello(_), ToService::Punt(_)]),
         "{sent:?}"
@@ -369,7 +369,7 @@ fn a_sent_packet_is_not_sent_again() {
     bench.input(Input::ServiceDown);
     assert_eq!(bench.drops(), [("SERVICE_TIMEOUT".to_owned(), 16, 1)]);
     bench.connect(2);
-    assert!(matches!(&bench.to_service()[..], [ToService::Hello(_)]));
+    assert!(matches!(&bench.messages()[..], [ToService::Hello(_)]));
 }
 
 /// R1.2: a late or second answer still brings its entries, but its packets are not sent.
@@ -433,10 +433,7 @@ fn too_big_and_expired_packets_are_answered_here() {
         let mut bench = configured();
         bench.punt(&punt_header(reason, BLUE, 0), frame);
         bench.run();
-        assert!(
-            bench.to_service().is_empty(),
-            "the service has nothing to do"
-        );
+        assert!(bench.messages().is_empty(), "the service has nothing to do");
         let answer = &bench.sent[0];
         assert_eq!(answer.port, 16);
         let flow = FlowTuple::from_frame(&answer.frame).unwrap();
@@ -481,7 +478,7 @@ fn a_lost_nic_fails_what_was_under_way() {
         token: 3,
         vni: None,
     });
-    match &bench.to_service()[..] {
+    match &bench.messages()[..] {
         [ToService::Ack(ack)] => assert!(ack.error.contains("unplugged"), "{}", ack.error),
         other => panic!("{other:?}"),
     }
@@ -539,7 +536,7 @@ fn operators_clear_flows_and_write_entries() {
         }
         other => panic!("{other:?}"),
     }
-    bench.to_service();
+    bench.messages();
     // The mirror knows: the same configuration puts the guard back.
     bench.written.clear();
     bench.configure(two_tenants(2));
@@ -555,7 +552,7 @@ fn many_flows_are_announced_in_several_greetings() {
     };
     let mut bench = Bench::new(settings, Store::new(p4info()));
     bench.connect(1);
-    bench.to_service();
+    bench.messages();
     bench.configure(two_tenants(1));
     bench.say(Message::Deliver(v1::Deliver {
         id: 5,
@@ -564,7 +561,7 @@ fn many_flows_are_announced_in_several_greetings() {
     }));
     bench.run();
     bench.connect(2);
-    let hellos: Vec<_> = (bench.to_service().into_iter())
+    let hellos: Vec<_> = (bench.messages().into_iter())
         .map(|message| match message {
             ToService::Hello(hello) => (hello.installed.len(), hello.more),
             other => panic!("{other:?}"),

@@ -164,7 +164,7 @@ impl World {
         if !self.connected {
             return;
         }
-        for message in self.bench.to_service() {
+        for message in self.bench.messages() {
             let ToService::Punt(punt) = message else {
                 continue;
             };
@@ -482,7 +482,7 @@ impl World {
         self.connect();
         // Some writes failed by bad luck: the service configures until it is acknowledged.
         self.bench.run();
-        self.bench.to_service();
+        self.bench.messages();
         self.messages += 1;
         let mut last = self.configuration.clone();
         last.id = self.messages;
@@ -490,7 +490,7 @@ impl World {
 
         let mut fresh = Bench::new(settings(), Store::new(p4info()));
         fresh.connect(1);
-        fresh.to_service();
+        fresh.messages();
         fresh.configure(last);
         let configuration = |bench: &Bench| bench.state.mirror().configuration.clone();
         assert_eq!(configuration(&self.bench), configuration(&fresh));

@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr};
 
 use flownic_agent::tables::flow::{self, Direction, Routed, Scope, Tunnel, Verdict};

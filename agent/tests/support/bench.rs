@@ -32,7 +32,7 @@ pub struct Bench {
 pub fn bench() -> Bench {
     let mut bench = Bench::new(Settings::new(HOST), Store::new(p4info()));
     bench.connect(1);
-    assert!(matches!(bench.to_service()[..], [ToService::Hello(_)]));
+    assert!(matches!(bench.messages()[..], [ToService::Hello(_)]));
     bench
 }
 
@@ -90,7 +90,7 @@ impl Bench {
         let id = configure.id;
         self.say(Message::Configure(configure));
         self.run();
-        let acks = self.to_service();
+        let acks = self.messages();
         assert!(
             matches!(&acks[..], [ToService::Ack(ack)] if ack.id == id && ack.error.is_empty()),
             "{acks:?}"
@@ -127,7 +127,7 @@ impl Bench {
         while self.step() {}
     }
 
-    pub fn to_service(&mut self) -> Vec<ToService> {
+    pub fn messages(&mut self) -> Vec<ToService> {
         let messages = std::iter::from_fn(|| self.state.next_to_service(self.now));
         messages.filter_map(|message| message.message).collect()
     }
@@ -139,7 +139,7 @@ impl Bench {
 
     /// The id of the one punt that goes to the service now.
     pub fn punted_id(&mut self) -> u64 {
-        match &self.to_service()[..] {
+        match &self.messages()[..] {
             [ToService::Punt(punt)] => punt.id,
             other => panic!("one punt expected: {other:?}"),
         }

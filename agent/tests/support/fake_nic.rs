@@ -15,6 +15,9 @@ use tokio::sync::{mpsc, watch};
 use super::store::Store;
 use super::{p4info, tables};
 
+/// A frame that left, with its port.
+pub type Frame = (u16, Vec<u8>);
+
 /// The hardware: outlives agents and openings.
 #[derive(Clone)]
 pub struct FakeHardware {
@@ -23,7 +26,7 @@ pub struct FakeHardware {
     present: watch::Sender<bool>,
     punts: mpsc::UnboundedSender<PacketIn>,
     punted: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<PacketIn>>>,
-    sent: Arc<Mutex<Vec<(u16, Vec<u8>)>>>,
+    sent: Arc<Mutex<Vec<Frame>>>,
 }
 
 impl FakeHardware {
@@ -57,7 +60,7 @@ impl FakeHardware {
     }
 
     /// Frames that left, with their ports.
-    pub fn sent(&self) -> Vec<(u16, Vec<u8>)> {
+    pub fn sent(&self) -> Vec<Frame> {
         self.sent.lock().expect("no test panicked here").clone()
     }
 

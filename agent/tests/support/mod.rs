@@ -12,10 +12,10 @@ use std::sync::Arc;
 use flownic_agent::tables::Tables;
 use flownic_pipeline::p4info::P4Info;
 
-/// P4Info of p4/flownic.p4, made by
-/// `flownic-p4c p4/flownic.p4 -o /tmp/f.json --p4runtime-files agent/tests/flownic.p4info.json`.
+/// P4Info of p4/flownic.p4.
 pub fn p4info() -> P4Info {
-    P4Info::from_json(include_bytes!("../flownic.p4info.json")).expect("P4Info is readable")
+    let golden = include_str!("../../../p4/golden/flownic.p4info.txtpb");
+    P4Info::from_text(golden).expect("P4Info is readable")
 }
 
 /// The tables of [`p4info`].
