@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::check::control_plane_name;
-use crate::diagnostics::{Code, Diagnostics};
+use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::hir::{
     ActionId, ControlId, Expr, ExprKind, InstanceId, Local, Object, ParserId, Program, TableId,
     VarId,
@@ -82,6 +82,7 @@ pub(crate) fn run(program: &Program, messages: &mut Diagnostics) -> Design {
         design: Design::default(),
         objects: 0,
         depth: 0,
+        names: HashMap::new(),
     };
     if let Some(main) = program.main {
         elaborator.package(main);
@@ -95,6 +96,7 @@ struct Elaborator<'a> {
     design: Design,
     objects: usize,
     depth: usize,
+    names: HashMap<(&'static str, String), Span>,
 }
 
 impl Elaborator<'_> {
@@ -123,6 +125,21 @@ impl Elaborator<'_> {
             let arguments = self.program.instance(id).arguments.clone();
             let role = self.block(name.to_string(), of, arguments, argument.span);
             self.design.roles.push(role);
+        }
+        let is_parser = |role: &usize| matches!(self.design.blocks[*role].of, BlockOf::Parser(_));
+        let kinds: Vec<bool> = self.design.roles.iter().map(is_parser).collect();
+        if kinds != [true, false, false, false, false, false] {
+            let message = "this V1Switch is not that of v1model: a parser and five controls";
+            self.messages.error(Code::Main, package.span, message);
+        }
+    }
+
+    /// Reports two objects of a kind that the control plane could not tell apart.
+    fn claim(&mut self, kind: &'static str, name: &str, span: Span) {
+        if let Some(first) = self.names.insert((kind, name.to_owned()), span) {
+            let message = format!("two {kind}s have the name `{name}` for the control plane");
+            let error = Diagnostic::error(Code::Duplicate, span, message);
+            self.messages.push(error.related(first, "the other one"));
         }
     }
 
@@ -193,6 +210,7 @@ impl Elaborator<'_> {
                 let action = self.program.action(*id);
                 let name = control_plane_name(&action.name, &action.annotations);
                 let name = self.full_name(block, &name);
+                self.claim("action", &name, action.span);
                 self.design.actions.push(ActionObject { name, action: *id });
                 let at = self.design.actions.len() - 1;
                 self.design.blocks[block].actions.insert(*id, at);
@@ -201,6 +219,7 @@ impl Elaborator<'_> {
                 let table = self.program.table(*id);
                 let name = control_plane_name(&table.name, &table.annotations);
                 let name = self.full_name(block, &name);
+                self.claim("table", &name, table.span);
                 self.design.tables.push(TableObject {
                     name,
                     table: *id,
@@ -232,6 +251,7 @@ impl Elaborator<'_> {
             Object::Control(control) => BlockOf::Control(*control),
             Object::Parser(parser) => BlockOf::Parser(*parser),
             Object::Extern(of, args) => {
+                self.claim("extern object", &name, instance.span);
                 self.design.externs.push(ExternObject {
                     name,
                     of: of.clone(),

@@ -8,7 +8,7 @@ use crate::ast::{self, Direction, Ident};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind, InstanceId, Object, Param};
 use crate::source::Span;
-use crate::types::{BlockType, ExternType, Function, Parameter, Substitution, Type};
+use crate::types::{BlockKind, BlockType, ExternType, Function, Parameter, Substitution, Type};
 
 impl Checker<'_> {
     /// Type of an instance, for package arguments.
@@ -152,7 +152,7 @@ impl Checker<'_> {
         instance: &ast::Instance,
         span: Span,
     ) -> Option<(Object, Vec<Option<Expr>>)> {
-        if of.kind != crate::types::BlockKind::Package {
+        if of.kind != BlockKind::Package {
             let message = format!("`{}` is only a type: it has no instances", of.name);
             self.error(Code::WrongKind, instance.ty.span, message);
             return None;
@@ -198,8 +198,12 @@ impl Checker<'_> {
             _ => None,
         };
         let params = match object {
-            Some(Object::Control(control)) => &self.program.control(*control).params,
-            Some(Object::Parser(parser)) => &self.program.parser(*parser).params,
+            Some(Object::Control(control)) if wanted.kind == BlockKind::Control => {
+                &self.program.control(*control).params
+            }
+            Some(Object::Parser(parser)) if wanted.kind == BlockKind::Parser => {
+                &self.program.parser(*parser).params
+            }
             _ => {
                 let message = format!("`{}` needs a {}", parameter.name, wanted.name);
                 self.error(Code::Type, value.span, message);

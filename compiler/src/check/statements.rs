@@ -136,8 +136,19 @@ impl Checker<'_> {
         };
         let mut groups = Vec::new();
         let mut labels = Vec::new();
+        let mut seen: Vec<(Option<crate::hir::ActionId>, Span)> = Vec::new();
         for case in cases {
-            labels.push(self.action_label(&case.label, table)?);
+            let label = self.action_label(&case.label, table)?;
+            if let Some((_, first)) = seen.iter().find(|(other, _)| *other == label) {
+                let error = Diagnostic::error(
+                    Code::Duplicate,
+                    case.label.span,
+                    "this case was there before",
+                );
+                self.messages.push(error.related(*first, "first here"));
+            }
+            seen.push((label, case.label.span));
+            labels.push(label);
             if let Some(body) = &case.body {
                 let body = self.branch(body);
                 let labels = std::mem::take(&mut labels);

@@ -23,6 +23,7 @@ use crate::diagnostics::{Code, Diagnostics};
 use crate::elaborate::{BlockOf, Design};
 use crate::hir::{ActionId, Param, Program, VarId};
 use crate::source::Span;
+use crate::types::Type;
 pub(crate) use actions::children;
 use storage::{Place, Slot};
 
@@ -159,15 +160,49 @@ impl Lowerer<'_> {
     /// Headers, user metadata and standard metadata, as the ingress control declares them.
     fn roots(&mut self, ingress: usize) -> Vec<Rc<Place>> {
         let params = self.params(ingress).to_vec();
+        self.check_standard_metadata(&params);
         let mut roots = Vec::new();
         for (param, name) in params.iter().zip(["", "userMetadata", "standard_metadata"]) {
             let ty = self.program.var(param.var).ty.clone();
+            self.check_root(&ty, self.program.var(param.var).span);
             roots.push(match name {
                 "" => self.headers_root(&ty),
                 _ => self.metadata_root(&ty, name),
             });
         }
         roots
+    }
+
+    /// Headers and metadata are structures: their fields have the names.
+    fn check_root(&mut self, ty: &Type, span: Span) {
+        let is_struct = matches!(ty.record(), Some(r) if r.kind == crate::ast::RecordKind::Struct);
+        if !is_struct {
+            let message = format!("bmv2 needs a struct here, not {ty}");
+            self.error(Code::Target, span, message);
+        }
+    }
+
+    /// The switch finds its metadata by the names of fields.
+    fn check_standard_metadata(&mut self, params: &[Param]) {
+        const NEEDED: [&str; 5] = [
+            "ingress_port",
+            "packet_length",
+            "instance_type",
+            "egress_spec",
+            "egress_port",
+        ];
+        let Some(param) = params.get(2) else { return };
+        let var = self.program.var(param.var);
+        let fields = var.ty.record().map(|record| &record.fields[..]);
+        let has =
+            |name: &&&str| fields.is_some_and(|f| f.iter().any(|field| *field.name == ***name));
+        if let Some(missing) = NEEDED.iter().find(|name| !has(name)) {
+            let message = format!(
+                "{} is not the standard metadata of v1model: it has no `{missing}`",
+                var.ty
+            );
+            self.error(Code::Main, var.span, message);
+        }
     }
 
     fn bind_role(&mut self, block: usize, which: &[Option<usize>], roots: &[Rc<Place>]) {
