@@ -41,7 +41,7 @@ impl Checker<'_> {
             TypeKind::Text => Type::Text,
             TypeKind::Integer => Type::Integer,
             TypeKind::Bit(None) => Type::Bit(1),
-            TypeKind::Bit(Some(width)) => self.sized(width, Type::Bit, 0),
+            TypeKind::Bit(Some(width)) => self.sized(width, Type::Bit, 1),
             TypeKind::Signed(width) => self.sized(width, Type::Signed, 1),
             TypeKind::Varbit(width) => self.sized(width, Type::Varbit, 1),
             TypeKind::Named(name, arguments) => self.named(name, arguments, ty.span),

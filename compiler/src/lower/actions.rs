@@ -145,7 +145,10 @@ impl Lowerer<'_> {
             leave,
             end: exits.end,
         };
+        let pending = usize::from(!copies.is_empty());
+        self.pending_copies += pending;
         self.steps(&declared.body, code, inner);
+        self.pending_copies -= pending;
         self.inlining.pop();
         code.place(leave);
         for CopyOut { target, from } in copies {

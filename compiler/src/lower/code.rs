@@ -108,6 +108,10 @@ impl Lowerer<'_> {
             }
             StmtKind::Return => code.jump(exits.leave),
             StmtKind::Exit => {
+                if self.pending_copies > 0 {
+                    let what = "`exit` where results of a call are still to be copied";
+                    self.unsupported(statement.span, what);
+                }
                 code.push("exit", vec![]);
                 code.jump(exits.end);
             }

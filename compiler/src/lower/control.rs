@@ -392,8 +392,11 @@ impl Lowerer<'_> {
         for (var, slot) in bound {
             self.bind(var, slot);
         }
+        let pending = usize::from(!copy_out.list.is_empty());
         let after = self.nonempty(copy_out, call.span, next);
+        self.pending_copies += pending;
         let body = self.control_body(child, after);
+        self.pending_copies -= pending;
         self.nonempty(copy_in, call.span, body)
     }
 

@@ -183,6 +183,17 @@ impl Lowerer<'_> {
     ) {
         match &*function.name {
             "mark_to_drop" => {
+                let target = call.arguments.first().and_then(Option::as_ref);
+                let mut fields = Vec::new();
+                if let Some(place) = target.and_then(|target| self.place(target)) {
+                    Self::leaves(&place, &mut fields);
+                }
+                if fields
+                    .first()
+                    .is_none_or(|field| field.header != "standard_metadata")
+                {
+                    return self.unsupported(call.span, "a copy of the standard metadata here");
+                }
                 let header = Value::Header("standard_metadata".to_owned());
                 code.push("mark_to_drop", vec![header]);
             }

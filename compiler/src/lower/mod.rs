@@ -41,6 +41,8 @@ pub(crate) fn run(
         out: bmv2::Program::default(),
         scalars: Vec::new(),
         names: HashSet::new(),
+        type_names: HashSet::new(),
+        pending_copies: 0,
         slots: HashMap::new(),
         storage: HashMap::new(),
         header_types: HashMap::new(),
@@ -65,6 +67,10 @@ struct Lowerer<'a> {
     scalars: Vec<bmv2::FieldType>,
     /// Names of fields, headers, actions and nodes that are taken.
     names: HashSet<String>,
+    /// Names of header types that are taken.
+    type_names: HashSet<String>,
+    /// Calls around the current place whose results are copied when they end.
+    pending_copies: usize,
     /// What variables and parameters are at the moment.
     slots: HashMap<VarId, Slot>,
     /// Where the variables of each block are.
@@ -107,6 +113,17 @@ impl Lowerer<'_> {
         name
     }
 
+    /// A name that no other header type has.
+    fn unique_type(&mut self, wanted: &str) -> String {
+        let mut name = wanted.to_owned();
+        let mut number = 0;
+        while !self.type_names.insert(name.clone()) {
+            name = format!("{wanted}_{number}");
+            number += 1;
+        }
+        name
+    }
+
     fn program(&mut self, source: &str) {
         let [parser, verify, ingress, egress, compute, deparser] = self.design.roles[..] else {
             return;
@@ -117,9 +134,13 @@ impl Lowerer<'_> {
             compiler: Some("flownic-p4c".to_owned()),
         };
         self.errors();
-        for reserved in ["scalars", "standard_metadata"] {
+        for reserved in ["scalars", "standard_metadata", "userMetadata"] {
             self.names.insert(reserved.to_owned());
         }
+        let design = self.design;
+        let tables = design.tables.iter().map(|table| &table.name);
+        let actions = design.actions.iter().map(|action| &action.name);
+        self.names.extend(tables.chain(actions).cloned());
         let roots = self.roots(ingress);
         self.extern_arrays();
         self.bind_role(parser, &[None, Some(0), Some(1), Some(2)], &roots);

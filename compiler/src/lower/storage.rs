@@ -149,15 +149,16 @@ impl Lowerer<'_> {
         let span = ty.record().map_or(Span::default(), |record| record.span);
         let place = self.place_of(ty, name, "", &mut fields, span);
         let declared = ty.record().map_or("metadata", |record| &record.name);
-        let type_name = match name {
-            "standard_metadata" => name.to_owned(),
-            _ => self.unique(declared),
+        let wanted = match name {
+            "standard_metadata" => name,
+            _ => declared,
         };
-        self.metadata_header(name, &type_name, fields);
+        self.metadata_header(name, wanted, fields);
         place
     }
 
-    fn metadata_header(&mut self, name: &str, type_name: &str, mut fields: Vec<bmv2::FieldType>) {
+    fn metadata_header(&mut self, name: &str, wanted: &str, mut fields: Vec<bmv2::FieldType>) {
+        let type_name = &self.unique_type(wanted);
         let bits: u32 = fields.iter().filter_map(|f| f.width).sum();
         if !bits.is_multiple_of(8) {
             fields.push(bmv2::FieldType {
@@ -200,6 +201,7 @@ impl Lowerer<'_> {
         if let Some(known) = self.header_types.get(&Rc::as_ptr(record)) {
             return known.clone();
         }
+        let type_name = self.unique_type(&record.name);
         let varying = |ty: &Type| matches!(ty.base(), Type::Varbit(_));
         let fields = record.fields.iter().map(|field| bmv2::FieldType {
             name: field.name.to_string(),
@@ -209,15 +211,15 @@ impl Lowerer<'_> {
         let bits: u32 = record.fields.iter().filter_map(|f| f.ty.width()).sum();
         let has_varying = record.fields.iter().any(|field| varying(&field.ty));
         self.out.header_types.push(bmv2::HeaderType {
-            name: record.name.to_string(),
+            name: type_name.clone(),
             id: self.out.header_types.len() as u32,
             fields: fields.collect(),
             length_exp: None,
             max_length: has_varying.then_some(bits / 8),
         });
         self.header_types
-            .insert(Rc::as_ptr(record), record.name.to_string());
-        record.name.to_string()
+            .insert(Rc::as_ptr(record), type_name.clone());
+        type_name
     }
 
     /// New storage for a value.

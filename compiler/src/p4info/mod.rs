@@ -3,20 +3,18 @@
 mod ids;
 mod text;
 mod types;
-
-use std::collections::HashSet;
+mod used;
 
 use flownic_pipeline::p4info as out;
 
 use crate::ast::{Annotations, Direction};
 use crate::check::{annotation_number, annotation_text};
 use crate::diagnostics::{Code, Diagnostics};
-use crate::elaborate::{BlockOf, Design, ExternObject, TableObject};
-use crate::hir::{
-    Action, ActionId, Callee, Expr, ExprKind, Key, Param, Program, Stmt, StmtKind, TableId,
-};
+use crate::elaborate::{Design, ExternObject, TableObject};
+use crate::hir::{Action, ActionId, Expr, ExprKind, Key, Param, Program, TableId};
 use crate::types::Type;
 use ids::{Ids, Prefix};
+use used::Used;
 
 /// The global action that does nothing.
 pub(crate) fn no_action(program: &Program) -> Option<ActionId> {
@@ -44,86 +42,6 @@ pub(crate) fn run(program: &Program, design: &Design, messages: &mut Diagnostics
     builder.info
 }
 
-/// Tables and actions that run: the others are left out.
-#[derive(Default)]
-struct Used {
-    tables: HashSet<TableId>,
-    actions: HashSet<ActionId>,
-    /// Actions that a table runs: the control plane gives their parameters.
-    in_tables: HashSet<ActionId>,
-    /// Global actions in the order of their use.
-    global: Vec<ActionId>,
-}
-
-impl Used {
-    fn of(program: &Program, design: &Design) -> Used {
-        let mut used = Used::default();
-        for block in &design.blocks {
-            if let BlockOf::Control(control) = block.of {
-                used.body(program, &program.control(control).body);
-            }
-        }
-        used
-    }
-
-    fn body(&mut self, program: &Program, body: &[Stmt]) {
-        for statement in body {
-            match &statement.kind {
-                StmtKind::Block(body) => self.body(program, body),
-                StmtKind::Declare(_, Some(value)) => self.expr(program, value),
-                StmtKind::Assign(_, value) => self.expr(program, value),
-                StmtKind::Call(call) => match call.callee {
-                    Callee::Action(action) => self.action(program, action),
-                    Callee::Table(table) => self.table(program, table),
-                    _ => {}
-                },
-                StmtKind::If(condition, yes, no) => {
-                    self.expr(program, condition);
-                    self.body(program, yes);
-                    self.body(program, no);
-                }
-                StmtKind::SwitchAction(table, cases) => {
-                    self.table(program, *table);
-                    cases.iter().for_each(|case| self.body(program, &case.body));
-                }
-                StmtKind::Declare(_, None) | StmtKind::Return | StmtKind::Exit => {}
-            }
-        }
-    }
-
-    fn expr(&mut self, program: &Program, expr: &Expr) {
-        if let ExprKind::Hit(table, _) = expr.kind {
-            self.table(program, table);
-        }
-        crate::lower::children(expr, &mut |child| self.expr(program, child));
-    }
-
-    fn table(&mut self, program: &Program, table: TableId) {
-        if self.tables.insert(table) {
-            let declared = program.table(table);
-            for action in &declared.actions {
-                self.in_tables.insert(action.action);
-                self.action(program, action.action);
-            }
-            if declared.default.is_none()
-                && let Some(nothing) = no_action(program)
-            {
-                self.action(program, nothing);
-            }
-        }
-    }
-
-    fn action(&mut self, program: &Program, action: ActionId) {
-        if self.actions.insert(action) {
-            let declared = program.action(action);
-            if declared.global {
-                self.global.push(action);
-            }
-            self.body(program, &declared.body);
-        }
-    }
-}
-
 struct Builder<'a> {
     program: &'a Program,
     design: &'a Design,
@@ -132,6 +50,11 @@ struct Builder<'a> {
     info: out::P4Info,
     types: out::TypeInfo,
     messages: &'a mut Diagnostics,
+}
+
+/// Whether the control plane is not to see it.
+fn is_hidden(annotations: &Annotations) -> bool {
+    annotations.iter().any(|a| &*a.name.name == "hidden")
 }
 
 /// Kind of an extern object for its id.
@@ -156,7 +79,7 @@ impl Builder<'_> {
         }
         for object in &design.actions {
             let declared = program.action(object.action);
-            if self.used.actions.contains(&object.action) {
+            if self.shows_action(object.action) {
                 self.symbol(
                     Prefix::Action,
                     &object.name,
@@ -167,7 +90,7 @@ impl Builder<'_> {
         }
         for object in &design.tables {
             let declared = program.table(object.table);
-            if self.used.tables.contains(&object.table) {
+            if self.shows_table(object.table) {
                 self.symbol(
                     Prefix::Table,
                     &object.name,
@@ -184,7 +107,11 @@ impl Builder<'_> {
                 self.symbol(prefix, &object.name, &declared.annotations, object.span);
             }
         }
-        for header in &program.controller_headers {
+        for header in program
+            .controller_headers
+            .iter()
+            .filter(|h| !is_hidden(&h.annotations))
+        {
             self.symbol(
                 Prefix::ControllerHeader,
                 &header.name,
@@ -192,6 +119,16 @@ impl Builder<'_> {
                 header.span,
             );
         }
+    }
+
+    fn shows_action(&self, action: ActionId) -> bool {
+        let hidden = is_hidden(&self.program.action(action).annotations);
+        self.used.actions.contains(&action) && !hidden
+    }
+
+    fn shows_table(&self, table: TableId) -> bool {
+        let hidden = is_hidden(&self.program.table(table).annotations);
+        self.used.tables.contains(&table) && !hidden
     }
 
     fn symbol(
@@ -227,12 +164,12 @@ impl Builder<'_> {
             self.action(&name, action, declared);
         }
         for object in &design.actions {
-            if self.used.actions.contains(&object.action) {
+            if self.shows_action(object.action) {
                 self.action(&object.name, object.action, program.action(object.action));
             }
         }
         for object in &design.tables {
-            if self.used.tables.contains(&object.table) {
+            if self.shows_table(object.table) {
                 let table = self.table(object);
                 self.info.tables.push(table);
             }
@@ -240,7 +177,11 @@ impl Builder<'_> {
         for object in &design.externs {
             self.external(object);
         }
-        for header in &program.controller_headers {
+        for header in program
+            .controller_headers
+            .iter()
+            .filter(|h| !is_hidden(&h.annotations))
+        {
             self.controller_header(header);
         }
         self.info.type_info = Some(std::mem::take(&mut self.types));
