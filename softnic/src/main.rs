@@ -176,6 +176,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn start_log(arguments: &Arguments) -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::try_new(&arguments.log)?;
     let log = tracing_subscriber::fmt()
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     match arguments.log_format {
