@@ -44,7 +44,7 @@ fn a_vf_is_guarded_by_what_its_vnic_owns() {
 fn guards_come_before_the_attachment() {
     let mut bench = bench();
     bench.configure(two_tenants(1));
-    let order = tables_of(&bench, &bench.written);
+    let order = tables_of(&bench.written);
     let position = |what: &str| order.iter().position(|name| name == what).expect(what);
     for guard in ["vf_mac", "vf_arp", "vf_ipv4", "vf_ipv6"] {
         assert!(
@@ -78,7 +78,7 @@ fn a_removed_vnic_leaves_in_the_reverse_order() {
         vec![vnic("blue/b", BLUE, 1, 20), vnic("red/a", RED, 8, 10)],
     ));
     assert_eq!(
-        tables_of(&bench, &bench.written),
+        tables_of(&bench.written),
         [
             "versions",
             "delete vf_attach",
@@ -109,7 +109,7 @@ fn a_vf_that_changes_its_network_is_cut_off_in_between() {
     bench.configure(configure(1, vec![vnic("blue/a", BLUE, 0, 10)]));
     bench.written.clear();
     bench.configure(configure(2, vec![vnic("red/a", RED, 0, 11)]));
-    let order = tables_of(&bench, &bench.written);
+    let order = tables_of(&bench.written);
     let position = |what: &str| order.iter().position(|name| name == what).expect(what);
     let steps = [
         "versions",

@@ -540,7 +540,7 @@ fn operators_clear_flows_and_write_entries() {
     // The mirror knows: the same configuration puts the guard back.
     bench.written.clear();
     bench.configure(two_tenants(2));
-    assert_eq!(tables_of(&bench, &bench.written), ["insert vf_mac"]);
+    assert_eq!(tables_of(&bench.written), ["insert vf_mac"]);
 }
 
 /// A long list of installed flows is announced in several greetings.

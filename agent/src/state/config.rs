@@ -83,12 +83,6 @@ impl Vnic {
             port: self.port(),
         }
     }
-
-    /// Its gateway of the same IP version as `address`.
-    pub fn gateway_for(&self, address: IpAddr) -> Option<IpAddr> {
-        let same = |gateway: &&IpAddr| gateway.is_ipv4() == address.is_ipv4();
-        self.gateways.iter().find(same).copied()
-    }
 }
 
 /// A checked `Configure`.

@@ -154,7 +154,7 @@ impl Bench {
 }
 
 /// Name of the table of each update, or "versions".
-pub fn tables_of(bench: &Bench, updates: &[Update]) -> Vec<String> {
+pub fn tables_of(updates: &[Update]) -> Vec<String> {
     let name = |update: &Update| match &update.entity {
         Entity::TableEntry(entry) => {
             let kind = format!("{:?}", update.kind).to_lowercase();
@@ -164,7 +164,6 @@ pub fn tables_of(bench: &Bench, updates: &[Update]) -> Vec<String> {
         }
         _ => "versions".into(),
     };
-    let _ = bench;
     let mut names: Vec<String> = updates.iter().map(name).collect();
     names.dedup();
     names
