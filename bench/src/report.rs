@@ -31,8 +31,6 @@ pub(crate) struct WriteRate {
     pub(crate) entries_per_second: f64,
     pub(crate) ns_per_entry: f64,
     pub(crate) ns_per_entry_cpu: f64,
-    /// Growth of the process by the inserts.
-    pub(crate) bytes_per_entry: u64,
 }
 
 /// Packets through the engine, on one thread; without ports.
@@ -44,6 +42,8 @@ pub(crate) struct PacketRate {
     pub(crate) packets_per_second: f64,
     pub(crate) ns_per_packet: f64,
     pub(crate) ns_per_packet_cpu: f64,
+    /// Memory of the whole process, with tables and packets.
+    pub(crate) resident_mib: u64,
 }
 
 /// softnic and `simple_switch`, one after the other, with the same program, entries and packets.
@@ -125,15 +125,7 @@ impl Report {
     }
 
     fn print_writes(&self) {
-        let header = [
-            "inserts",
-            "batch",
-            "entries",
-            "entries/s",
-            "ns",
-            "CPU ns",
-            "bytes",
-        ];
+        let header = ["inserts", "batch", "entries", "entries/s", "ns", "CPU ns"];
         let row = |rate: &WriteRate| {
             vec![
                 rate.table.to_owned(),
@@ -142,14 +134,21 @@ impl Report {
                 whole(rate.entries_per_second),
                 whole(rate.ns_per_entry),
                 whole(rate.ns_per_entry_cpu),
-                rate.bytes_per_entry.to_string(),
             ]
         };
         table(&header, self.writes.iter().map(row));
     }
 
     fn print_packets(&self) {
-        let header = ["packets", "entries", "sent", "packets/s", "ns", "CPU ns"];
+        let header = [
+            "packets",
+            "entries",
+            "sent",
+            "packets/s",
+            "ns",
+            "CPU ns",
+            "MiB",
+        ];
         let row = |rate: &PacketRate| {
             vec![
                 rate.path.to_owned(),
@@ -158,6 +157,7 @@ impl Report {
                 whole(rate.packets_per_second),
                 whole(rate.ns_per_packet),
                 whole(rate.ns_per_packet_cpu),
+                rate.resident_mib.to_string(),
             ]
         };
         table(&header, self.packets.iter().map(row));

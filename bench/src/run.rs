@@ -63,7 +63,7 @@ pub(crate) fn fill(
     flows: u64,
     batch: usize,
 ) -> Result<WriteRate, BenchError> {
-    let (mut span, before, mut at) = (Span::default(), resident_bytes(), 0);
+    let (mut span, mut at) = (Span::default(), 0);
     while at < flows {
         let end = flows.min(at + CHUNK);
         let updates: Vec<Update> = (at..end).map(|flow| workload.entry(flow)).collect();
@@ -83,7 +83,6 @@ pub(crate) fn fill(
         entries_per_second: rate(span.wall, flows),
         ns_per_entry: each(span.wall, flows),
         ns_per_entry_cpu: each(span.cpu, flows),
-        bytes_per_entry: resident_bytes().saturating_sub(before) / flows.max(1),
     })
 }
 
@@ -261,5 +260,6 @@ fn result(
         packets_per_second: rate(span.wall, packets),
         ns_per_packet: each(span.wall, packets),
         ns_per_packet_cpu: each(span.cpu, packets),
+        resident_mib: resident_bytes() >> 20,
     })
 }

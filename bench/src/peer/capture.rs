@@ -68,3 +68,6 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<Record>> {
 fn word(header: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
 }
+
+#[cfg(test)]
+mod tests;

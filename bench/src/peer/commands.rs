@@ -35,7 +35,9 @@ fn line(p4info: &P4Info, update: &Update) -> Result<String, BenchError> {
             index,
             value,
         } => p4info.register_by_id(*register).map(|register| {
-            let (name, value) = (&register.preamble.name, hex(value));
+            // Decimal: here the tool knows no other numbers. Version registers have 32 bits.
+            let name = &register.preamble.name;
+            let value = value.iter().fold(0, |v, &byte| v << 8 | u64::from(byte));
             format!("register_write {name} {index} {value}\n")
         }),
         Entity::Counter { .. } => None,

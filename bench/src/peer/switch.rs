@@ -127,8 +127,11 @@ fn write(directory: &Path, thrift: u16, lines: &str) -> Result<Duration, BenchEr
     let answers = std::fs::read_to_string(&output).map_err(BenchError::file(&output))?;
     let added = answers.matches("has been added with handle").count();
     let wanted = lines.matches("table_add ").count();
-    if added != wanted {
-        let what = format!("{added} of {wanted} entries were added ({COMMAND_LINE}: {status})");
+    if added != wanted || answers.contains("Error") {
+        let first = answers.lines().find(|line| line.contains("Error"));
+        let why = first.unwrap_or("no message");
+        let what =
+            format!("{added} of {wanted} entries were added ({COMMAND_LINE}: {status}): {why}");
         return Err(BenchError::Peer(what));
     }
     Ok(time)

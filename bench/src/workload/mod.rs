@@ -28,3 +28,6 @@ pub(crate) trait Workload {
     /// Writes what must come of it; gives the port that it leaves at.
     fn expected(&self, flow: u64, packet: &mut Vec<u8>) -> u16;
 }
+
+#[cfg(test)]
+mod tests;
