@@ -1,6 +1,7 @@
 //! `flownic demo`: everything at once on this machine, checked packet by packet.
 
 mod capture;
+mod iperf;
 mod live;
 mod measure;
 mod probe;
