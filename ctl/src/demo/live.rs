@@ -418,7 +418,10 @@ impl Live<'_> {
         let options = ["-t", &time, "-u", "-b", &rate, "-l", "1400", "-w", &window];
         let udp = self.iperf_run(seconds, &options).await;
         let after = self.lost_in_vms().await?;
-        let outside = (after.0 - before.0, after.1 - before.1);
+        let outside = (
+            after.0.saturating_sub(before.0),
+            after.1.saturating_sub(before.1),
+        );
         Ok(vec![
             tcp_check(seconds, tcp),
             udp_check(seconds, udp, outside),

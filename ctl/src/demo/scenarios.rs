@@ -76,7 +76,7 @@ async fn rule_change(testbed: &Testbed, network: &str, vms: &Vms) -> Result<Chec
     let (mut probe, sent) = joined(stream).await?;
 
     let after = testbed.flows(Host::A).await?;
-    let dropped = refused_at_a(&testbed.statistics(Host::A).await?) - dropped_before;
+    let dropped = refused_at_a(&testbed.statistics(Host::A).await?).saturating_sub(dropped_before);
     let kept = after.len() >= before && after.iter().any(is_probe);
     testbed.apply("two-tenants.toml", network).await?;
     let back = probe.until_arrives(BACK).await.map_err(Error::Failed)?;
@@ -158,7 +158,7 @@ async fn service_away(testbed: &mut Testbed, vms: &Vms) -> Result<Check, Error> 
         arrived += u64::from(fine);
     }
     sleep(GIVEN_UP).await;
-    let dropped = given_up(&testbed.statistics(Host::A).await?) - before;
+    let dropped = given_up(&testbed.statistics(Host::A).await?).saturating_sub(before);
     let start = Instant::now();
     testbed.start_nis().await?;
     let mut fresh = Probe::new(vms.clone(), 61_200, PORT);
