@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::error::NicError;
+use crate::hw::HwError;
 
 #[derive(Debug)]
 pub(crate) struct Liveness {
@@ -59,16 +60,24 @@ impl Liveness {
         self.error(&reason.unwrap_or_else(|| "the driver was closed".into()))
     }
 
-    /// Runs an operation, but not longer than the device is there.
+    /// Runs an operation, but not longer than the device is there. When the way to the device fails
+    /// under the operation, the device is lost.
     pub(crate) async fn guard<T>(
         &self,
         operation: impl Future<Output = Result<T, NicError>>,
     ) -> Result<T, NicError> {
         self.check()?;
-        tokio::select! {
+        let outcome = tokio::select! {
             biased;
             outcome = operation => outcome,
             lost = self.lost() => Err(lost),
+        };
+        match outcome {
+            Err(NicError::Hw(error)) if !matches!(error, HwError::Refused { .. }) => {
+                self.fail(&error.to_string());
+                Err(self.lost().await)
+            }
+            outcome => outcome,
         }
     }
 }

@@ -247,7 +247,7 @@ mod tests {
     fn fields_are_packed_from_the_most_significant_bit() {
         let codec =
             PacketCodec::new(&p4info("packet_in", &[3, 1, 12, 8, 24])).expect("whole bytes");
-        let packet = [0b101_1_0000, 0b0000_0011, 0, 0, 1, 2, 0xaa, 0xbb];
+        let packet = [0b1011_0000, 0b0000_0011, 0, 0, 1, 2, 0xaa, 0xbb];
         let decoded = codec.decode(&packet).expect("long enough");
         let values = [vec![5], vec![1], vec![3], vec![0], vec![1, 2]];
         assert_eq!(decoded.metadata, (1..).zip(values).collect::<Vec<_>>());

@@ -181,6 +181,33 @@ async fn all_ones_mean_that_the_device_is_gone() {
     .await;
 }
 
+/// R7.4: the call under which the connection breaks says that the device is lost, like all after it.
+#[tokio::test]
+async fn a_connection_that_breaks_under_a_call_is_a_lost_device() {
+    within(async {
+        let rig = Rig::new();
+        let tap = Arc::new(Tap::connect(&rig.socket));
+        let options = Options {
+            watch_interval: Duration::from_secs(60),
+            ..small()
+        };
+        let nic = DeviceNic::open("tap", tap.clone(), options)
+            .await
+            .expect("opens");
+        tap.broken.store(true, Ordering::Relaxed);
+        // A device that is busy needs no waking; sooner or later it sleeps.
+        let error = loop {
+            if let Err(error) = nic.table_use().await {
+                break error;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        };
+        assert!(is_gone(&error), "{error}");
+        all_calls_say_gone(&nic).await;
+    })
+    .await;
+}
+
 /// R7.4: a device that is gone before it is opened is told as such.
 #[tokio::test]
 async fn all_ones_at_the_start_are_told() {
@@ -236,13 +263,12 @@ async fn lost_interrupts_only_cost_time() {
 /// The device's answer to the command of a call, as the test gives it.
 type Answer = fn(&Command) -> (Vec<u8>, Completion);
 
-fn answer(command: &Command, id: u16, code: u16, output_len: u32, count: u32) -> Completion {
+fn answer(id: u16, code: u16, output_len: u32, count: u32) -> Completion {
     let tail = CompletionTail {
         id: id.into(),
         status_phase: (code << 1 | 1).into(),
         taken: 0.into(),
     };
-    let _ = command;
     Completion {
         cursor: CURSOR_END.into(),
         output_len: output_len.into(),
@@ -256,30 +282,30 @@ fn answer(command: &Command, id: u16, code: u16, output_len: u32, count: u32) ->
 #[tokio::test]
 async fn malformed_completions_are_refused() {
     const SUCCESS: u16 = Status::Success as u16;
-    let cases: [(&str, Answer); 7] = [
+    // A list of one cell of one byte: a good answer, but for the completion.
+    const ONE_CELL: [u8; 11] = [1, 0, 0, 0, 3, 0, 0, 0, 1, 0, 7];
+    let cases: [(&str, Answer); 8] = [
+        ("the id of an earlier command in the same slot", |c| {
+            (ONE_CELL.into(), answer(c.id.get() ^ 0x0100, SUCCESS, 11, 1))
+        }),
         ("unknown id", |c| {
-            (vec![], answer(c, !c.id.get(), SUCCESS, 0, 0))
+            (ONE_CELL.into(), answer(!c.id.get(), SUCCESS, 11, 1))
         }),
         ("more output than fits", |c| {
-            (vec![], answer(c, c.id.get(), SUCCESS, u32::MAX, 1))
+            (vec![], answer(c.id.get(), SUCCESS, u32::MAX, 1))
         }),
         ("unknown status", |c| {
-            (vec![], answer(c, c.id.get(), 999, 0, 0))
+            (vec![], answer(c.id.get(), 999, 0, 0))
         }),
-        ("no output", |c| {
-            (vec![], answer(c, c.id.get(), SUCCESS, 0, 1))
-        }),
+        ("no output", |c| (vec![], answer(c.id.get(), SUCCESS, 0, 1))),
         ("garbage", |c| {
-            (vec![0xff; 40], answer(c, c.id.get(), SUCCESS, 40, 1))
+            (vec![0xff; 40], answer(c.id.get(), SUCCESS, 40, 1))
         }),
         ("no cells", |c| {
-            (vec![0; 4], answer(c, c.id.get(), SUCCESS, 4, 1))
+            (vec![0; 4], answer(c.id.get(), SUCCESS, 4, 1))
         }),
         ("one cell that is announced as two", |c| {
-            (
-                vec![1, 0, 0, 0, 3, 0, 0, 0, 1, 0, 7],
-                answer(c, c.id.get(), SUCCESS, 11, 2),
-            )
+            (ONE_CELL.into(), answer(c.id.get(), SUCCESS, 11, 2))
         }),
     ];
     within(async {
@@ -338,7 +364,7 @@ async fn malformed_punts_are_refused() {
         );
         tap.complete_punt(
             2,
-            DescriptorCompletion::done(2, 8, DescriptorStatus::Success, 1 << 20),
+            DescriptorCompletion::done(2, 8, DescriptorStatus::Success, (16 << 10) + 1),
         );
         let error = nic.receive().await.expect_err("too long");
         assert!(matches!(error, NicError::Malformed { .. }), "{error}");

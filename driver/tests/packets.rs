@@ -31,7 +31,12 @@ fn packet_out(port: u16, payload: Vec<u8>) -> PacketOut {
 
 /// Punts packet `n` as soon as the ring has room for it.
 fn punt_when_there_is_room(rig: &Rig, n: u32) {
+    let until = std::time::Instant::now() + support::TEST_DEADLINE;
     while !rig.run(move |device, _| device.punt(&punt(n))) {
+        assert!(
+            std::time::Instant::now() < until,
+            "never room for packet {n}"
+        );
         std::thread::sleep(Duration::from_micros(200));
     }
 }

@@ -311,7 +311,10 @@ impl Drop for Rig {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
-        if let Some(worker) = self.worker.take() {
+        // A test that failed may have left the worker stuck; it shall not be stuck itself.
+        if let Some(worker) = self.worker.take()
+            && !std::thread::panicking()
+        {
             worker.join().expect("the worker did not panic");
         }
     }

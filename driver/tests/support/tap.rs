@@ -26,6 +26,8 @@ pub struct Tap {
     pub lose_interrupts: AtomicBool,
     /// Registers read all ones, as those of a device that was pulled out.
     pub all_ones: AtomicBool,
+    /// Writes fail, as on a connection that was closed this instant.
+    pub broken: AtomicBool,
 }
 
 impl Tap {
@@ -35,6 +37,7 @@ impl Tap {
             memory: Mutex::new(None),
             lose_interrupts: AtomicBool::new(false),
             all_ones: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
         }
     }
 
@@ -128,6 +131,9 @@ impl PciFunction for Tap {
     }
 
     fn bar_write(&self, bar: u32, offset: u64, width: Width, value: u64) -> Result<(), HwError> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(HwError::Gone("broken pipe".into()));
+        }
         self.inner.bar_write(bar, offset, width, value)
     }
 
