@@ -20,7 +20,7 @@ pub struct Command {
     pub opcode: U16,
     /// Chosen by the driver, unique among the commands in flight.
     pub id: U16,
-    /// [`Opcode::WriteBatch`]: [`Atomicity`] code. Otherwise 0.
+    /// [`Opcode::WriteBatch`]: a code of [`atomicity`]. Otherwise 0.
     pub flags: U32,
     /// IOVA of the input.
     pub input: U64,
