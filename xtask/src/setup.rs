@@ -10,7 +10,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("iperf3", "iperf3"),
     ("tshark", "tshark"),
-    ("python3", "python3-minimal"),
+    ("python3", "python3"),
     ("cc", "gcc"),
 ];
 
